@@ -1,0 +1,8 @@
+"""The one exception that stands for a user's mistake."""
+
+
+class WorkbenchError(Exception):
+    """A mistake the user can repair: one sentence that says what was wrong, where, and what to do.
+
+    The command line prints the sentence and exits with code 2; notebooks show it without a traceback.
+    """
