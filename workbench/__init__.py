@@ -24,9 +24,27 @@ _HOME = {
 }
 _ROOMS = ("evolve", "llm", "measure", "show", "simulate", "traces")
 
-__all__ = [*_HOME, *_ROOMS, "__version__"]
+__all__ = [
+    "Discriminator",
+    "Run",
+    "Search",
+    "WorkbenchError",
+    "__version__",
+    "alignment",
+    "coverage",
+    "evolve",
+    "fingerprint",
+    "llm",
+    "measure",
+    "open_run",
+    "read_traces",
+    "show",
+    "simulate",
+    "traces",
+]
 
 if TYPE_CHECKING:
+    from workbench import evolve, llm, measure, show, simulate, traces
     from workbench.errors import WorkbenchError
     from workbench.evolve.run import Run, open_run
     from workbench.evolve.search import Search

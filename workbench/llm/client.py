@@ -1,0 +1,372 @@
+"""The client every part uses: roles, one limit of requests in flight, caps, usage, and a replay cache."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from workbench.errors import WorkbenchError
+from workbench.llm.roles import Endpoint, price
+
+Message = dict[str, Any]
+FIRST_GUESS_OUT = (
+    500  # tokens a reply may take when the endpoint sets no maximum; only used to keep under a cap
+)
+
+
+class ToolCall(NamedTuple):
+    """A tool call as the model wrote it; ``arguments`` is raw JSON text that nobody has checked."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Reply(NamedTuple):
+    """What a model answered and what it took."""
+
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float | None = 0.0
+    cached: bool = False
+
+
+class LLMError(Exception):
+    """A request that brought no usable reply.
+
+    ``kind`` is ``transport`` (the endpoint failed, after retries), ``content`` (it answered, but with
+    nothing usable) or ``cap`` (the run's limit of money or tokens is reached).
+    """
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(reason)
+        self.kind, self.reason = kind, reason
+
+
+@dataclass
+class Usage:
+    """Requests, tokens and money of one role."""
+
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float | None = 0.0
+    cached: int = 0
+
+    def add(self, reply: Reply) -> None:
+        """Count one reply; a replayed one costs nothing."""
+        self.requests += 1
+        if reply.cached:
+            self.cached += 1
+            return
+        self.tokens_in += reply.tokens_in
+        self.tokens_out += reply.tokens_out
+        self.cost = None if self.cost is None or reply.cost is None else self.cost + reply.cost
+
+
+@dataclass
+class Client:
+    """Chat with the models that play the roles.
+
+    Parameters
+    ----------
+    roles
+        An endpoint for each role.
+    cache
+        SQLite file of replies, keyed by the request with its seed; None keeps nothing.
+    concurrency
+        Requests in flight at once, over all roles.
+    max_cost, max_tokens
+        Caps in US dollars and in tokens for the life of this client plus ``spent``.
+    on_spend
+        Called with (role, model, reply) for every reply that was not replayed.
+    """
+
+    roles: Mapping[str, Endpoint]
+    cache: Path | None = None
+    concurrency: int = 30
+    timeout: float = 120.0
+    max_retries: int = 5
+    max_cost: float | None = None
+    max_tokens: int | None = None
+    spent: tuple[float, int] = (0.0, 0)
+    on_spend: Callable[[str, str, Reply], None] | None = None
+    usage: dict[str, Usage] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.max_cost is not None:
+            unpriced = sorted({e.model for e in self.roles.values() if price(e.model) is None})
+            if unpriced:
+                raise WorkbenchError(
+                    f"A cap in money needs a price for {', '.join(unpriced)}; use a cap in tokens instead."
+                )
+        self._slots = asyncio.Semaphore(self.concurrency)
+        self._apis: dict[tuple[str | None, str, bool], Any] = {}
+        self._replies = _ReplyCache(self.cache) if self.cache else None
+        self._cost, self._tokens = self.spent
+
+    async def chat(
+        self,
+        role: str,
+        messages: Sequence[Message],
+        *,
+        seed: int,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+    ) -> Reply:
+        """Send one request and return its reply.
+
+        The body is cached with its ``seed``, so repeated samples stay distinct and a finished run
+        replays for nothing. A reply with neither text nor tool call is asked for once more.
+
+        Raises
+        ------
+        LLMError
+            When the endpoint fails after retries, answers with nothing twice, or a cap is reached.
+        """
+        endpoint = self.roles[role]
+        body: dict[str, Any] = {"model": endpoint.model, "messages": list(messages), "seed": seed}
+        if tools:
+            body["tools"] = list(tools)
+        if endpoint.temperature is not None:
+            body["temperature"] = endpoint.temperature
+        if endpoint.max_tokens is not None:
+            body["max_completion_tokens"] = endpoint.max_tokens
+        key = ""
+        if self._replies and not endpoint.offline:
+            key = _key(endpoint, body)
+            if (old := self._replies.get(key)) is not None:
+                reply = _parse(old, endpoint.model)._replace(cached=True)
+                self.usage.setdefault(role, Usage()).add(reply)
+                return reply
+        async with self._slots:
+            answer, reply = await self._ask(endpoint, body, role)
+        if key and self._replies:
+            self._replies.put(key, answer)
+        return reply
+
+    async def _ask(self, endpoint: Endpoint, body: dict[str, Any], role: str) -> tuple[dict[str, Any], Reply]:
+        fault = LLMError("content", "the endpoint gave no answer")
+        for _ in range(2):
+            held = self._reserve(endpoint, body)
+            try:
+                answer = await self._post(endpoint, "/chat/completions", body)
+            finally:
+                self._cost, self._tokens = self._cost - held[0], self._tokens - held[1]
+            try:
+                reply = _parse(answer, endpoint.model)
+            except LLMError as error:
+                fault = error
+                reply = Reply("", (), *_usage(answer, endpoint.model))
+                self._count(role, endpoint.model, reply)
+                continue
+            self._count(role, endpoint.model, reply)
+            return answer, reply
+        raise fault
+
+    def _count(self, role: str, model: str, reply: Reply) -> None:
+        self._cost += reply.cost or 0.0
+        self._tokens += reply.tokens_in + reply.tokens_out
+        self.usage.setdefault(role, Usage()).add(reply)
+        if self.on_spend:
+            self.on_spend(role, model, reply)
+
+    def _reserve(self, endpoint: Endpoint, body: dict[str, Any]) -> tuple[float, int]:
+        """Hold what the request may cost, so that requests in flight cannot pass a cap together."""
+        if self.max_cost is None and self.max_tokens is None:
+            return 0.0, 0
+        tokens_in = len(json.dumps(body)) // 4
+        tokens_out = endpoint.max_tokens or FIRST_GUESS_OUT
+        rate = price(endpoint.model) or (0.0, 0.0)
+        cost = (tokens_in * rate[0] + tokens_out * rate[1]) / 1e6
+        if self.max_cost is not None and self._cost + cost > self.max_cost:
+            raise LLMError("cap", f"the next request would pass the limit of ${self.max_cost:.2f}")
+        if self.max_tokens is not None and self._tokens + tokens_in + tokens_out > self.max_tokens:
+            raise LLMError("cap", f"the next request would pass the limit of {self.max_tokens:,} tokens")
+        self._cost, self._tokens = self._cost + cost, self._tokens + tokens_in + tokens_out
+        return cost, tokens_in + tokens_out
+
+    async def _post(self, endpoint: Endpoint, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        import openai
+
+        try:
+            # `post` costs a third of the CPU of `chat.completions.create`, which validates each tool schema.
+            answer = await self._api(endpoint).post(path, body=body, cast_to=object)
+        except openai.OpenAIError as error:
+            raise LLMError("transport", _sentence(endpoint, error)) from None
+        if not isinstance(answer, dict):
+            raise LLMError("content", f"{_where(endpoint)} answered with something that is not a JSON object")
+        return answer
+
+    def _api(self, endpoint: Endpoint) -> Any:
+        """Return the API client for an endpoint, made on first use."""
+        place = (endpoint.base_url, endpoint.api_key_env, endpoint.offline)
+        if place not in self._apis:
+            import httpx2
+            import openai
+
+            if endpoint.offline:
+                from workbench.llm.rehearsal.app import app
+
+                inside = httpx2.AsyncClient(
+                    transport=httpx2.ASGITransport(app=app), base_url="http://rehearsal"
+                )
+                self._apis[place] = openai.AsyncOpenAI(
+                    api_key="none", base_url="http://rehearsal/v1", http_client=inside, max_retries=0
+                )
+            else:
+                self._apis[place] = openai.AsyncOpenAI(
+                    api_key=_key_of(endpoint),
+                    base_url=endpoint.base_url,
+                    timeout=openai.Timeout(self.timeout, connect=10.0),
+                    max_retries=self.max_retries,
+                )
+        return self._apis[place]
+
+    async def check(self) -> list[str]:
+        """Ask every endpoint for its models and return a line for each role; used before a run starts.
+
+        Raises
+        ------
+        WorkbenchError
+            When a key is missing, an endpoint cannot be reached, or it does not know a role's model.
+        """
+        import openai
+
+        lists: dict[tuple[str | None, str, bool], list[str]] = {}
+        lines = []
+        for role, endpoint in self.roles.items():
+            place = (endpoint.base_url, endpoint.api_key_env, endpoint.offline)
+            if place not in lists:
+                try:
+                    quick = self._api(endpoint).with_options(max_retries=1, timeout=10.0)
+                    lists[place] = [m.id async for m in quick.models.list()]
+                except openai.NotFoundError:
+                    lists[place] = []  # some servers list no models: the first request will tell
+                except openai.OpenAIError as error:
+                    raise WorkbenchError(_sentence(endpoint, error)) from None
+            known = lists[place]
+            if known and endpoint.model not in known:
+                near = ", ".join(sorted(known, key=lambda name: _distance(name, endpoint.model))[:5])
+                raise WorkbenchError(
+                    f"{_where(endpoint)} has no model '{endpoint.model}' for the role {role}; it has {near}."
+                )
+            lines.append(f"{role:<10} {endpoint.model} at {_where(endpoint)}")
+        return lines
+
+    async def aclose(self) -> None:
+        """Close connections and the cache."""
+        for api in self._apis.values():
+            await api.close()
+        self._apis.clear()
+        if self._replies:
+            self._replies.close()
+            self._replies = None
+
+
+class _ReplyCache:
+    """Replies on disk above the client: one SQLite file, written by one process, safe to kill."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.execute("pragma journal_mode=wal")
+        self._db.execute("pragma synchronous=normal")
+        self._db.execute("create table if not exists reply(key text primary key, at real, answer text)")
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        row = self._db.execute("select answer from reply where key=?", (key,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def put(self, key: str, answer: dict[str, Any]) -> None:
+        self._db.execute("insert or replace into reply values(?,?,?)", (key, time.time(), json.dumps(answer)))
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def _key(endpoint: Endpoint, body: dict[str, Any]) -> str:
+    canon = json.dumps([endpoint.base_url, body], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canon.encode()).hexdigest()
+
+
+def _usage(answer: dict[str, Any], model: str) -> tuple[int, int, float | None]:
+    used = answer.get("usage") or {}
+    tokens_in, tokens_out = int(used.get("prompt_tokens") or 0), int(used.get("completion_tokens") or 0)
+    rate = price(model)
+    return tokens_in, tokens_out, None if rate is None else (tokens_in * rate[0] + tokens_out * rate[1]) / 1e6
+
+
+def _parse(answer: dict[str, Any], model: str) -> Reply:
+    """Read a chat completion, trusting nothing in it."""
+    try:
+        choice = answer["choices"][0]
+        message = choice["message"]
+        content = message.get("content") or ""
+        calls = tuple(
+            ToolCall(
+                str(c.get("id") or f"call_{i}"),
+                str(c["function"]["name"]),
+                c["function"]["arguments"] or "{}",
+            )
+            for i, c in enumerate(message.get("tool_calls") or [])
+        )
+        good = isinstance(content, str) and all(isinstance(c.arguments, str) for c in calls)
+    except (KeyError, IndexError, TypeError, AttributeError):
+        good = False
+    if not good:
+        raise LLMError("content", "the endpoint's answer holds no readable message")
+    if message.get("refusal") or choice.get("finish_reason") == "content_filter":
+        raise LLMError("content", "the model refused to answer")
+    if not content.strip() and not calls:
+        raise LLMError("content", "the model answered with nothing")
+    return Reply(content, calls, *_usage(answer, model))
+
+
+def _key_of(endpoint: Endpoint) -> str:
+    found = os.environ.get(endpoint.api_key_env, "").strip()
+    if not found and endpoint.base_url is None:
+        raise WorkbenchError(
+            f"The model {endpoint.model} needs a key: set the environment variable {endpoint.api_key_env}, "
+            "name another endpoint with --base-url, or leave --model out to use the offline rehearsal models."
+        )
+    return found or "none"  # local servers take any key
+
+
+def _where(endpoint: Endpoint) -> str:
+    if endpoint.offline:
+        return "the rehearsal endpoint (in this process)"
+    return endpoint.base_url or "OpenAI"
+
+
+def _sentence(endpoint: Endpoint, error: Exception) -> str:
+    """Say what went wrong in one sentence, without the key."""
+    import openai
+
+    if isinstance(error, openai.APITimeoutError):
+        return f"{_where(endpoint)} did not answer in time; is it overloaded?"
+    if isinstance(error, openai.APIConnectionError):
+        return f"{_where(endpoint)} cannot be reached; is the server running and the address right?"
+    if isinstance(error, openai.AuthenticationError):
+        return (
+            f"{_where(endpoint)} refused the key in {endpoint.api_key_env}; set that variable to a valid key."
+        )
+    text = str(getattr(error, "message", error)).replace(
+        os.environ.get(endpoint.api_key_env) or "\0", "[key]"
+    )
+    return f"{_where(endpoint)} failed for model {endpoint.model}: {text[:300]}"
+
+
+def _distance(a: str, b: str) -> float:
+    from difflib import SequenceMatcher
+
+    return -SequenceMatcher(None, a, b).ratio()

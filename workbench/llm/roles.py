@@ -1,0 +1,123 @@
+"""Which model plays which role: endpoints, roles, prices, and the TOML file that names them."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import WorkbenchError
+
+ROLES = ("user", "agent", "generator", "mutation", "reflection", "judge")
+REHEARSAL = "rehearsal"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A model and where it answers.
+
+    ``base_url`` None means OpenAI's own address, or, for a model named ``rehearsal…``, the offline
+    rehearsal endpoint inside this process. The key is read from the environment variable that
+    ``api_key_env`` names, when a request is made, and is kept nowhere else.
+    """
+
+    model: str
+    base_url: str | None = None
+    api_key_env: str = "OPENAI_API_KEY"
+    temperature: float | None = None
+    max_tokens: int | None = None
+
+    @property
+    def offline(self) -> bool:
+        """Whether the rehearsal models inside this process answer."""
+        return self.base_url is None and self.model.startswith(REHEARSAL)
+
+    @property
+    def rehearsed(self) -> bool:
+        """Whether a stand-in answers, in this process or served on loopback."""
+        return self.model.startswith(REHEARSAL)
+
+
+def endpoints(
+    model: str = REHEARSAL,
+    base_url: str | None = None,
+    *,
+    roles_file: str | Path | None = None,
+    temperature: float | None = None,
+) -> dict[str, Endpoint]:
+    """Name an endpoint for every role.
+
+    Parameters
+    ----------
+    model, base_url
+        What every role uses unless the file says otherwise. ``rehearsal`` stands for the six
+        rehearsal models.
+    temperature
+        Sent with every request; None leaves it to the endpoint.
+    roles_file
+        TOML with a table for each role, and ``[default]`` for the others; keys are the fields of
+        :class:`Endpoint`.
+
+    Raises
+    ------
+    WorkbenchError
+        When the file is missing or not TOML, or names an unknown role or setting.
+    """
+    base: dict[str, Any] = {"model": model, "base_url": base_url, "temperature": temperature}
+    tables: Mapping[str, Any] = _read(Path(roles_file)) if roles_file else {}
+    base |= tables.get("default", {})
+    found = {}
+    for role in ROLES:
+        settings = base | tables.get(role, {})
+        if settings["model"] == REHEARSAL:
+            settings["model"] = f"{REHEARSAL}-{role}"
+        found[role] = Endpoint(**settings)
+    return found
+
+
+def as_settings(roles: Mapping[str, Endpoint]) -> dict[str, dict[str, Any]]:
+    """Return the endpoints as plain data for ``run.json``; a key is never part of it."""
+    return {role: {k: v for k, v in asdict(e).items() if v is not None} for role, e in roles.items()}
+
+
+def from_settings(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Endpoint]:
+    """Rebuild endpoints from what ``as_settings`` returned."""
+    return {role: Endpoint(**dict(fields_)) for role, fields_ in settings.items()}
+
+
+def price(model: str) -> tuple[float, float] | None:
+    """Return US dollars per million tokens in and out, or None where the table has no such model."""
+    if model.startswith(REHEARSAL):
+        return 0.0, 0.0
+    known = _prices()
+    name = model if model in known else next((k for k in known if model.startswith(k + "-20")), "")
+    return tuple(known[name]) if name else None  # type: ignore[return-value]
+
+
+@cache
+def _prices() -> dict[str, list[float]]:
+    return tomllib.loads((Path(__file__).parent / "prices.toml").read_text())["usd_per_million_tokens"]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tables = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise WorkbenchError(f"The roles file {path} cannot be read: {error}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise WorkbenchError(f"The roles file {path} is not TOML: {error}.") from None
+    known = {f.name for f in fields(Endpoint)}
+    for role, table in tables.items():
+        if role not in (*ROLES, "default"):
+            raise WorkbenchError(
+                f"The roles file {path} names the role '{role}'; the roles are default, {', '.join(ROLES)}."
+            )
+        if not isinstance(table, dict) or (extra := set(table) - known):
+            wrong = ", ".join(sorted(extra)) if isinstance(table, dict) else repr(table)
+            raise WorkbenchError(
+                f"The roles file {path} sets {wrong} under [{role}]; the settings are {', '.join(sorted(known))}."
+            )
+    return tables
