@@ -1,0 +1,150 @@
+"""Episodes, turns and personas as frames, in the columns of docs/schema.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from workbench.simulate.program import Persona
+from workbench.simulate.rollout import Episode
+
+EPISODES = {
+    "dialogue_id": pl.String,
+    "condition": pl.String,
+    "split": pl.String,
+    "candidate_id": pl.String,
+    "task_id": pl.String,
+    "persona_id": pl.String,
+    "seed": pl.Int64,
+    "n_personas": pl.Int32,
+    "needs_write": pl.Boolean,
+    "reward": pl.Float64,
+    "success": pl.Boolean,
+    "ended_by": pl.String,
+    "fault": pl.String,
+    "error": pl.String,
+    "tokens_in": pl.Int64,
+    "tokens_out": pl.Int64,
+    "cost": pl.Float64,
+    "seconds": pl.Float64,
+    "user_prompt": pl.String,
+    "agent_prompt": pl.String,
+    "policy_at": pl.Int32,
+}
+TURNS = {
+    "dialogue_id": pl.String,
+    "turn": pl.Int32,
+    "role": pl.String,
+    "content": pl.String,
+    "tool_calls": pl.String,
+    "source": pl.String,
+    "domain": pl.String,
+    "task_id": pl.String,
+    "tau2_task_id": pl.String,
+    "trial": pl.Int64,
+    "trait": pl.String,
+    "reward": pl.Float64,
+}
+PERSONAS = {
+    "candidate_id": pl.String,
+    "task_id": pl.String,
+    "persona_id": pl.String,
+    "split": pl.String,
+    "description": pl.String,
+    "reasoning": pl.String,
+    "axis_placement": pl.List(pl.Struct({"axis": pl.String, "on": pl.Boolean})),
+    "policy": pl.String,
+}
+
+
+def episodes_frame(episodes: Sequence[Episode]) -> pl.DataFrame:
+    """One row an episode, sorted by ``dialogue_id``; a failed episode has no reward and says why."""
+    rows = [
+        {
+            "dialogue_id": e.job.dialogue_id,
+            "condition": e.job.condition,
+            "split": e.job.split,
+            "candidate_id": e.job.candidate_id,
+            "task_id": e.job.task.task_id,
+            "persona_id": e.job.persona_id,
+            "seed": e.job.seed,
+            "n_personas": e.job.n_personas,
+            "needs_write": e.job.task.needs_write,
+            "reward": e.reward,
+            "success": None if e.reward is None else e.reward >= 1,
+            "ended_by": e.ended_by,
+            "fault": fault(e),
+            "error": e.error,
+            "tokens_in": e.tokens_in,
+            "tokens_out": e.tokens_out,
+            "cost": e.cost,
+            "seconds": e.seconds,
+            "user_prompt": e.user_prompt,
+            "agent_prompt": e.agent_prompt,
+            "policy_at": e.user_prompt.rindex(e.job.policy) if e.job.policy else None,
+        }
+        for e in episodes
+    ]
+    return pl.DataFrame(rows, schema=EPISODES).sort("dialogue_id")
+
+
+def turns_frame(episodes: Sequence[Episode]) -> pl.DataFrame:
+    """One row a message, in order; episodes sorted by ``dialogue_id``."""
+    rows = [
+        {
+            "dialogue_id": e.job.dialogue_id,
+            "turn": i,
+            "role": m["role"],
+            "content": m["content"],
+            "tool_calls": m.get("tool_calls"),
+            "source": e.job.condition,
+            "domain": e.job.task.domain,
+            "task_id": e.job.task.task_id,
+            "tau2_task_id": e.job.task.task_id,
+            "trial": None,
+            "trait": None,
+            "reward": e.reward,
+        }
+        for e in episodes
+        for i, m in enumerate(e.messages)
+    ]
+    return pl.DataFrame(rows, schema=TURNS).sort("dialogue_id", "turn")
+
+
+def personas_frame(personas: Sequence[tuple[str | None, str, str, Persona]]) -> pl.DataFrame:
+    """One row a persona, from (candidate_id, split, task_id, persona) records."""
+    rows: list[dict[str, Any]] = [
+        {
+            "candidate_id": candidate,
+            "task_id": task,
+            "persona_id": p.persona_id,
+            "split": split,
+            "description": p.description,
+            "reasoning": p.reasoning,
+            "axis_placement": [{"axis": a, "on": on} for a, on in p.axis_placement.items()],
+            "policy": p.policy,
+        }
+        for candidate, split, task, p in personas
+    ]
+    return pl.DataFrame(rows, schema=PERSONAS).sort("split", "task_id", "persona_id")
+
+
+def fault(episode: Episode) -> str | None:
+    """Name what the user simulator did to spoil its own task, or None.
+
+    Only what needs no model and no scenario: said nothing, left before the agent could do anything,
+    or sent the same message three times running.
+    """
+    said = [m["content"].strip() for m in episode.messages if m["role"] == "user"]
+    acted = any(m["role"] == "tool" for m in episode.messages)
+    if episode.error:
+        return None
+    if not said or "" in said:
+        return "empty_turn"
+    if episode.ended_by in ("stop", "out_of_scope") and not acted:
+        return "stopped_early"
+    if any(a and a == b == c for a, b, c in zip(said, said[1:], said[2:], strict=False)):
+        return "repeated_turn"
+    return None
