@@ -1,0 +1,74 @@
+"""Which tasks, how many personas and which weights a generation works with (paper, "Fitness and curriculum")."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from typing import TypeVar
+
+from workbench.errors import WorkbenchError
+from workbench.evolve.settings import Settings
+from workbench.simulate import tau2
+from workbench.simulate.seeds import derive
+
+T = TypeVar("T")
+
+
+def choose_tasks(settings: Settings) -> dict[str, list[tau2.Task]]:
+    """Draw the train, validation and test tasks of a run from its seed.
+
+    Returns
+    -------
+    dict
+        ``train``, ``validation`` (never in a training window) and ``test``, each in the official order.
+
+    Raises
+    ------
+    WorkbenchError
+        When the domain's official splits hold fewer tasks than asked for.
+    """
+    pools = {which: tau2.split(settings.domain, which) for which in ("train", "test")}
+    wanted = {"train": settings.train_tasks + settings.validation_tasks, "test": settings.test_tasks}
+    drawn = {}
+    for which, pool in pools.items():
+        if wanted[which] > len(pool):
+            parts = " (train and validation together)" if which == "train" else ""
+            raise WorkbenchError(
+                f"{wanted[which]} {which} tasks{parts} are asked for, but {settings.domain} has {len(pool)}; "
+                "ask for fewer."
+            )
+        rng = random.Random(derive(settings.seed, "tasks", which))
+        drawn[which] = rng.sample(range(len(pool)), wanted[which])
+    validation, train = (
+        drawn["train"][: settings.validation_tasks],
+        drawn["train"][settings.validation_tasks :],
+    )
+    return {
+        "train": [pools["train"][i] for i in sorted(train)],
+        "validation": [pools["train"][i] for i in sorted(validation)],
+        "test": [pools["test"][i] for i in sorted(drawn["test"])],
+    }
+
+
+def window(tasks: Sequence[T], generation: int, size: int) -> list[T]:
+    """Return the tasks of a generation: a window that slides by its own size and wraps at the end."""
+    start = generation % steps_per_epoch(len(tasks), size) * size
+    return [tasks[(start + i) % len(tasks)] for i in range(size)]
+
+
+def steps_per_epoch(n_tasks: int, size: int) -> int:
+    """Return how many windows make one sweep of the train tasks."""
+    return math.ceil(n_tasks / size)
+
+
+def personas_per_task(settings: Settings, generation: int) -> int:
+    """Return N: the stage of the generation's epoch, the last stage from then on."""
+    epoch = generation // steps_per_epoch(settings.train_tasks, settings.window)
+    return settings.stages[min(epoch, len(settings.stages) - 1)]
+
+
+def weights(settings: Settings, n: int) -> tuple[float, float]:
+    """Return (λ_h, λ_b) for N personas: λ_b grows in proportion to N up to its final value."""
+    lambda_b = settings.lambda_b * min(1.0, n / settings.stages[-1])
+    return 1.0 - lambda_b, lambda_b
