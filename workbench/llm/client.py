@@ -8,7 +8,9 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,6 +74,20 @@ class Usage:
         self.tokens_in += reply.tokens_in
         self.tokens_out += reply.tokens_out
         self.cost = None if self.cost is None or reply.cost is None else self.cost + reply.cost
+
+
+_METER: ContextVar[dict[str, Any] | None] = ContextVar("meter", default=None)
+
+
+@contextmanager
+def metered(meter: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+    """Count requests, tokens and cost of everything asked inside the block, also in tasks started there."""
+    meter = {"requests": 0, "tokens_in": 0, "tokens_out": 0, "cost": 0.0} if meter is None else meter
+    token = _METER.set(meter)
+    try:
+        yield meter
+    finally:
+        _METER.reset(token)
 
 
 @dataclass
@@ -177,6 +193,13 @@ class Client:
         self._cost += reply.cost or 0.0
         self._tokens += reply.tokens_in + reply.tokens_out
         self.usage.setdefault(role, Usage()).add(reply)
+        if (meter := _METER.get()) is not None:
+            meter["requests"] += 1
+            meter["tokens_in"] += reply.tokens_in
+            meter["tokens_out"] += reply.tokens_out
+            meter["cost"] = (
+                None if meter["cost"] is None or reply.cost is None else meter["cost"] + reply.cost
+            )
         if self.on_spend:
             self.on_spend(role, model, reply)
 

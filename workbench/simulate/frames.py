@@ -32,6 +32,7 @@ EPISODES = {
     "user_prompt": pl.String,
     "agent_prompt": pl.String,
     "policy_at": pl.Int32,
+    "likeness": pl.Float64,
 }
 TURNS = {
     "dialogue_id": pl.String,

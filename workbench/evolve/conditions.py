@@ -1,0 +1,229 @@
+"""Held-out evaluation: the conditions of the paper on the test tasks, and the table that compares them."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from importlib import resources
+from typing import Any
+
+import polars as pl
+
+from workbench.errors import WorkbenchError
+from workbench.evolve import store
+from workbench.evolve.run import CONDITIONS, Run
+from workbench.evolve.scoring import Reference, features_only, measured, terms
+from workbench.evolve.search import Search, seed_program
+from workbench.llm import loop
+from workbench.measure.alignment import alignment
+from workbench.measure.fingerprint import FEATURES
+from workbench.measure.uncertainty import summarize
+from workbench.simulate.batch import Batch, Label, simulate, simulate_base
+from workbench.simulate.program import ProgramRejected
+from workbench.simulate.seeds import derive
+
+BUNDLES = 200  # draws of N people that stand for "N personas" in the human row
+DIMENSIONS = ("D1", "D2", "D3", "D4", "USI_D1_D4")
+
+
+def dp_program() -> str:
+    """Return the source of the DP baseline: one direct call writes all policies."""
+    return (resources.files("workbench.simulate.programs") / "dp.py").read_text()
+
+
+def evaluate(search: Search, *, again: bool = False) -> None:
+    """Evaluate what is not yet evaluated: humans, base, DP, initial and evolved, on the test tasks.
+
+    The base simulator runs each task N times with different seeds: its first run is the paper's
+    protocol, all of them the comparison at equal N. ``again`` evaluates everything anew.
+    """
+    run, settings = search.run, search.settings
+    reference = search.prepare()
+    tasks, n = search.tasks["test"], settings.test_personas
+    best = run.best
+    programs: dict[str, Callable[[], str]] = {
+        "dp": dp_program,
+        "initial": seed_program,
+        "evolved": lambda: run.program(best),
+    }
+    todo = [c for c in CONDITIONS if again or not _current(run, c, best)]
+    search.progress.total = search.progress.done + sum(len(tasks) * n for c in todo if c != "humans")
+    for condition in todo:
+        search.progress.at(f"held-out evaluation: {condition}")
+        label = Label(condition, "test", best if condition == "evolved" else None)
+        about: dict[str, Any] = {"condition": condition, "split": "test", "candidate_id": label.candidate_id}
+        began = time.perf_counter()
+        if condition == "humans":
+            _write(run, condition, about | _people(run, reference, n, settings.seed), {})
+            continue
+        seed = derive(settings.seed, "evaluate", condition)
+        if condition == "base":
+            work = simulate_base(
+                tasks, n, search.client, seed=seed, label=label, progress=search.progress.tick
+            )
+        else:
+            work = simulate(
+                programs[condition](),
+                tasks,
+                n,
+                search.client,
+                seed=seed,
+                label=label,
+                progress=search.progress.tick,
+            )
+        try:
+            batch = loop.run(work)
+        except ProgramRejected as error:
+            raise WorkbenchError(
+                f"The program of condition {condition} was rejected on a test task ({error.kind}): {error.reason}"
+            ) from None
+        about["seconds"] = time.perf_counter() - began
+        _commit(run, about, batch, reference, n)
+
+
+def table(run: Run) -> pl.DataFrame:
+    """Return the comparison, one row a condition, as evaluated so far.
+
+    ``coverage`` and ``score`` follow the paper's protocol (the base simulator runs each task once);
+    ``coverage_equal_n`` and ``score_equal_n`` give every condition the same number of conversations a
+    task. ``success_write`` leaves out the tasks in which the right outcome is to change nothing.
+
+    Raises
+    ------
+    WorkbenchError
+        When nothing has been evaluated yet.
+    """
+    if not run.conditions:
+        raise WorkbenchError(
+            f"The run {run.path} has no held-out results yet; run 'workbench evaluate {run.path}'."
+        )
+    rows = [dict(found) for found in run.conditions.values()]
+    schema = {"condition": pl.String, "candidate_id": pl.String, "n_personas": pl.Int32}
+    numbers = ("human_likeness", "coverage", "score", "coverage_equal_n", "score_equal_n")
+    for name in (*numbers, "success", "success_write"):
+        schema |= {name: pl.Float64, f"{name}_low": pl.Float64, f"{name}_high": pl.Float64}
+    schema |= dict.fromkeys(DIMENSIONS, pl.Float64)
+    schema |= {"n_tasks": pl.Int32, "n_episodes": pl.Int32, "n_failed": pl.Int32, "n_faults": pl.Int32}
+    return pl.DataFrame(rows, schema=schema)
+
+
+def by_task(run: Run, condition: str, *, standardize: bool = False) -> pl.DataFrame:
+    """Return HL, coverage and score of each test task under a condition, at equal N (for paired tests)."""
+    reference = Reference.fit(
+        run.humans.filter(split="train"),
+        run.frame("conditions/base_train", "fingerprints"),
+        standardize=standardize,
+    )
+    prints = run.frame(f"conditions/{condition}", "fingerprints")
+    episodes = run.frame(f"conditions/{condition}", "episodes")
+    prints = prints.with_columns(likeness=reference.discriminator.likeness(prints))
+    return _per_task(prints, episodes.select("dialogue_id", "task_id"), reference)
+
+
+def _per_task(prints: pl.DataFrame, tasks: pl.DataFrame, reference: Reference) -> pl.DataFrame:
+    joined = prints.join(tasks, on="dialogue_id").sort("task_id", "dialogue_id")
+    rows = [
+        {
+            "task_id": key[0],
+            "human_likeness": frame["likeness"].mean(),
+            "coverage": reference.cloud.coverage(frame),
+        }
+        for key, frame in joined.partition_by("task_id", as_dict=True, maintain_order=True).items()
+    ]
+    schema = {"task_id": pl.String, "human_likeness": pl.Float64, "coverage": pl.Float64}
+    return pl.DataFrame(rows, schema=schema).with_columns(
+        score=0.5 * pl.col("human_likeness") + 0.5 * pl.col("coverage")
+    )
+
+
+def _current(run: Run, condition: str, best: str) -> bool:
+    """Whether a condition is evaluated, and for the program that selection names now."""
+    found = run.conditions.get(condition)
+    return found is not None and (condition != "evolved" or found["candidate_id"] == best)
+
+
+def _commit(run: Run, about: dict[str, Any], batch: Batch, reference: Reference, n: int) -> None:
+    prints = measured(batch, reference)
+    episodes = batch.episodes.drop("likeness").join(
+        prints.select("dialogue_id", "likeness"), on="dialogue_id", how="left"
+    )
+    first = prints
+    if about["condition"] == "base":  # the paper runs the base simulator once a task
+        once = episodes.filter(persona_id="trial00").select("dialogue_id")
+        first = prints.join(once, on="dialogue_id", how="semi")
+    equal, paper = (
+        _per_task(p, episodes.select("dialogue_id", "task_id"), reference) for p in (prints, first)
+    )
+    found = terms(episodes, prints, reference, (0.5, 0.5))
+    dims = alignment(first, reference.humans)
+    write = episodes.filter("needs_write", pl.col("error").is_null())
+    about |= {
+        "n_personas": 1 if about["condition"] == "base" else n,
+        **{k: found[k] for k in ("n_episodes", "n_failed", "n_faults", "n_tasks")},
+        **_interval("human_likeness", paper["human_likeness"], paper["task_id"]),
+        **_interval("coverage", paper["coverage"], paper["task_id"]),
+        **_interval("score", paper["score"], paper["task_id"]),
+        **_interval("coverage_equal_n", equal["coverage"], equal["task_id"]),
+        **_interval("score_equal_n", equal["score"], equal["task_id"]),
+        **{k: found[k] for k in ("success", "success_low", "success_high")},
+        **_interval("success_write", write["success"].cast(pl.Float64), write["task_id"]),
+        **{k: dims[k] for k in DIMENSIONS},
+    }
+    frames = {
+        "episodes": episodes.sort("dialogue_id"),
+        "turns": batch.turns,
+        "fingerprints": features_only(prints),
+    }
+    if len(batch.personas):
+        frames["personas"] = batch.personas
+    _write(run, about["condition"], about, frames)
+
+
+def _people(run: Run, reference: Reference, n: int, seed: int) -> dict[str, Any]:
+    """Score test people as a condition: HL over dialogues, coverage over bundles of N drawn people."""
+    people = run.humans.filter(split="test").sort("dialogue_id")
+    prints = people.select("dialogue_id", *FEATURES)
+    prints = prints.with_columns(likeness=reference.discriminator.likeness(prints))
+    rng = random.Random(derive(seed, "bundles"))
+    size = min(n, len(prints))
+    draws = [
+        reference.cloud.coverage(prints[sorted(rng.sample(range(len(prints)), size))]) for _ in range(BUNDLES)
+    ]
+    likeness = summarize(prints["likeness"], people["tau2_task_id"].fill_null(people["dialogue_id"]))
+    coverage = sum(draws) / len(draws)
+    ends = pl.Series(draws).quantile(0.025), pl.Series(draws).quantile(0.975)
+    score = 0.5 * likeness.mean + 0.5 * coverage
+    out: dict[str, Any] = {
+        "n_personas": size,
+        "human_likeness": likeness.mean,
+        "human_likeness_low": likeness.low,
+        "human_likeness_high": likeness.high,
+        "n_episodes": len(people),
+        "n_failed": 0,
+        "n_faults": None,
+        "n_tasks": people["tau2_task_id"].n_unique(),
+    }
+    for suffix in ("", "_equal_n"):
+        out |= {
+            f"coverage{suffix}": coverage,
+            f"coverage{suffix}_low": ends[0],
+            f"coverage{suffix}_high": ends[1],
+        }
+        out |= {f"score{suffix}": score}
+    if "reward" in people.columns:
+        known = people.filter(pl.col("reward").is_not_null())
+        out |= _interval("success", (known["reward"] >= 1).cast(pl.Float64), known["task_id"])
+    return out | {k: alignment(prints, reference.humans)[k] for k in DIMENSIONS}
+
+
+def _interval(name: str, values: pl.Series, clusters: pl.Series) -> dict[str, Any]:
+    found = summarize(values, clusters)
+    return {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high}
+
+
+def _write(run: Run, condition: str, about: dict[str, Any], frames: dict[str, pl.DataFrame]) -> None:
+    about["created"] = time.strftime("%Y-%m-%dT%H:%M:%S")
+    with store.new_folder(run.path / "conditions" / condition) as folder:
+        store.write_frames(folder, frames)
+        store.write_json(folder / "condition.json", about)

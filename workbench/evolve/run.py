@@ -1,0 +1,236 @@
+"""Read a run directory: the frames, programs, diffs and reflections of a finished or a live run."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from workbench.errors import WorkbenchError
+from workbench.evolve import store
+from workbench.evolve.mutation import ATTEMPTS
+from workbench.evolve.settings import Settings
+from workbench.measure.fingerprint import FEATURES
+from workbench.simulate.frames import EPISODES, PERSONAS, TURNS
+
+CONDITIONS = ("humans", "base", "dp", "initial", "evolved")
+FINGERPRINTS = {"dialogue_id": pl.String} | dict.fromkeys(FEATURES, pl.Float64)
+CANDIDATES = {
+    "candidate_id": pl.String,
+    "parent": pl.String,
+    "generation": pl.Int32,
+    "island": pl.Int32,
+    "cell": pl.List(pl.Int32),
+    "author": pl.String,
+    "status": pl.String,
+    "reason": pl.String,
+    "new_best": pl.Boolean,
+    "n_personas": pl.Int32,
+    "tasks": pl.List(pl.String),
+    "rank": pl.Float64,
+    "fitness": pl.Float64,
+    "fitness_low": pl.Float64,
+    "fitness_high": pl.Float64,
+    "human_likeness": pl.Float64,
+    "human_likeness_low": pl.Float64,
+    "human_likeness_high": pl.Float64,
+    "coverage": pl.Float64,
+    "coverage_low": pl.Float64,
+    "coverage_high": pl.Float64,
+    "lambda_h": pl.Float64,
+    "lambda_b": pl.Float64,
+    "success": pl.Float64,
+    "success_low": pl.Float64,
+    "success_high": pl.Float64,
+    "n_episodes": pl.Int32,
+    "n_failed": pl.Int32,
+    "n_faults": pl.Int32,
+    "n_tasks": pl.Int32,
+    "validation_score": pl.Float64,
+    "validation_human_likeness": pl.Float64,
+    "validation_coverage": pl.Float64,
+    "validation_n_episodes": pl.Int32,
+    "validation_n_failed": pl.Int32,
+    "requests": pl.Int64,
+    "tokens_in": pl.Int64,
+    "tokens_out": pl.Int64,
+    "cost": pl.Float64,
+    "seconds": pl.Float64,
+    "created": pl.String,
+}
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a run directory for reading; another process may be writing it.
+
+    Raises
+    ------
+    WorkbenchError
+        When the directory is missing, is no run, or was written in another format.
+    """
+    return Run(path)
+
+
+class Run:
+    """A run as frames; every attribute reads what is on disk at that moment.
+
+    ``candidates`` is a DataFrame; ``personas``, ``episodes``, ``turns``, ``fingerprints`` and
+    ``attempts`` are LazyFrames over all candidates and evaluated conditions (docs/schema.md).
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise WorkbenchError(
+                f"There is no run directory {self.path}; start one with 'workbench evolve --run'."
+            )
+        self.info: Mapping[str, Any] = store.read_json(self.path / "run.json")
+        if self.info.get("format") != store.FORMAT:
+            raise WorkbenchError(
+                f"The run {self.path} has format {self.info.get('format')}; this version reads format "
+                f"{store.FORMAT}. Open it with the version that wrote it ({self.info.get('version')})."
+            )
+        self.settings = Settings.from_json(self.info.get("settings", {}))
+
+    def __repr__(self) -> str:
+        return (
+            f"Run({str(self.path)!r}, domain={self.settings.domain!r}, candidates={len(self.candidate_ids)})"
+        )
+
+    @property
+    def run_id(self) -> str:
+        """The run's own name: twelve letters and digits from its settings and the moment it was started."""
+        return str(self.info["run_id"])
+
+    @property
+    def tasks(self) -> dict[str, list[str]]:
+        """Ids of the train, validation and test tasks."""
+        return dict(self.info["tasks"])
+
+    @property
+    def candidate_ids(self) -> list[str]:
+        """Ids of the committed candidates, in order."""
+        return [p.name for p in self._folders("candidates")]
+
+    @property
+    def candidates(self) -> pl.DataFrame:
+        """One row a program, in commit order."""
+        rows = [store.read_json(p / "candidate.json") for p in self._folders("candidates")]
+        return pl.DataFrame(rows, schema=CANDIDATES)
+
+    @property
+    def episodes(self) -> pl.LazyFrame:
+        """One row a conversation; ``condition`` is search for candidates' own batches."""
+        return self._scan("episodes", EPISODES)
+
+    @property
+    def turns(self) -> pl.LazyFrame:
+        """One row a message."""
+        return self._scan("turns", TURNS)
+
+    @property
+    def fingerprints(self) -> pl.LazyFrame:
+        """One row a finished dialogue: the 19 features."""
+        return self._scan("fingerprints", FINGERPRINTS)
+
+    @property
+    def personas(self) -> pl.LazyFrame:
+        """One row a persona."""
+        return self._scan("personas", PERSONAS)
+
+    @property
+    def attempts(self) -> pl.LazyFrame:
+        """One row a mutation try."""
+        return self._scan("attempts", ATTEMPTS)
+
+    @property
+    def humans(self) -> pl.DataFrame:
+        """The human reference of this run: ids, split and the 19 features."""
+        return self._read(self.path / "reference" / "humans.parquet")
+
+    @property
+    def conditions(self) -> dict[str, dict[str, Any]]:
+        """What held-out evaluation found, by condition (humans, base, dp, initial, evolved)."""
+        done = {p.name: p / "condition.json" for p in self._folders("conditions")}
+        return {name: store.read_json(done[name]) for name in CONDITIONS if name in done}
+
+    @property
+    def best(self) -> str:
+        """The candidate that selection names: the best mean validation score, or a drawn one for the control.
+
+        Raises
+        ------
+        WorkbenchError
+            When no candidate has been accepted yet.
+        """
+        import random
+
+        from workbench.simulate.seeds import derive
+
+        good = self.candidates.filter(status="accepted")
+        if good.is_empty():
+            raise WorkbenchError(f"The run {self.path} has no accepted candidate yet; let it evolve first.")
+        if self.settings.selection == "random":
+            return random.Random(derive(self.settings.seed, "final")).choice(good["candidate_id"].to_list())
+        order = ["validation_score", "rank", "candidate_id"]
+        return good.sort(order, descending=[True, True, False], nulls_last=True)["candidate_id"][0]
+
+    def program(self, candidate_id: str) -> str:
+        """Return a candidate's source."""
+        return (self._candidate(candidate_id) / "program.py").read_text()
+
+    def reflection(self, candidate_id: str) -> str:
+        """Return what the reflection model said about a candidate's batch."""
+        path = self._candidate(candidate_id) / "reflection.txt"
+        return path.read_text() if path.exists() else ""
+
+    def diff(self, candidate_id: str, other: str | None = None, *, context: int = 3) -> str:
+        """Return a unified diff of a candidate against its parent, or against another candidate."""
+        against = other or store.read_json(self._candidate(candidate_id) / "candidate.json")["parent"]
+        old = self.program(against) if against else ""
+        new = self.program(candidate_id)
+        names = f"{against or 'nothing'}/program.py", f"{candidate_id}/program.py"
+        lines = difflib.unified_diff(old.splitlines(), new.splitlines(), *names, lineterm="", n=context)
+        return "\n".join(lines)
+
+    def frame(self, folder: str, name: str) -> pl.DataFrame:
+        """Read one Parquet file of the run, such as ``frame("conditions/base", "fingerprints")``."""
+        return self._read(self.path / folder / f"{name}.parquet")
+
+    def spent(self) -> pl.DataFrame:
+        """Return requests, tokens and money by role and model, with what killed candidates took."""
+        ledger = store.read_ledger(self.path / "ledger.jsonl")
+        sums = [pl.col(c).sum() for c in ("requests", "tokens_in", "tokens_out", "cost")]
+        return ledger.group_by("role", "model").agg(sums).sort("role", "model")
+
+    def _folders(self, kind: str) -> list[Path]:
+        folder = self.path / kind
+        return sorted(p for p in folder.iterdir() if not p.name.startswith(".")) if folder.is_dir() else []
+
+    def _candidate(self, candidate_id: str) -> Path:
+        path = self.path / "candidates" / candidate_id
+        if not candidate_id or "/" in candidate_id or not path.is_dir():
+            ids = self.candidate_ids
+            known = f"it has {ids[0]} to {ids[-1]}" if ids else "it has none yet"
+            raise WorkbenchError(f"The run {self.path} has no candidate '{candidate_id}'; {known}.")
+        return path
+
+    def _scan(self, name: str, schema: Mapping[str, Any]) -> pl.LazyFrame:
+        files = [
+            f
+            for kind in ("candidates", "conditions")
+            for p in self._folders(kind)
+            if (f := p / f"{name}.parquet").exists()
+        ]
+        return pl.scan_parquet(files) if files else pl.LazyFrame(schema=schema)
+
+    def _read(self, path: Path) -> pl.DataFrame:
+        try:
+            return pl.read_parquet(path)
+        except FileNotFoundError:
+            raise WorkbenchError(f"{path} is missing; the run {self.path} has not come that far.") from None
+        except (pl.exceptions.ComputeError, OSError) as error:
+            raise WorkbenchError(f"{path} is corrupt ({error}); restore it or start a new run.") from None

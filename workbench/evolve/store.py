@@ -1,0 +1,210 @@
+"""The run directory on disk: atomic folders, one writer, the ledger of money spent, and the digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from workbench.errors import WorkbenchError
+from workbench.evolve.settings import MAY_CHANGE
+from workbench.llm.client import Reply
+
+FORMAT = 1
+# What may differ between two runs of the same seed: wall-clock, retries and money.
+VOLATILE = {"seconds", "cost", "created", "finished", "retries", "cached"}
+# What is no result: who writes, what was paid, replies kept for replay, folders in the making.
+NOT_HASHED = ("lock", "ledger.jsonl", "replies.sqlite", ".tmp-")
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never a part."""
+    part = path.with_name(f".tmp-{path.name}")
+    part.write_text(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    part.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object of a run directory.
+
+    Raises
+    ------
+    WorkbenchError
+        When the file is missing or not a JSON object.
+    """
+    try:
+        data = json.loads(path.read_text())
+    except OSError:
+        raise WorkbenchError(f"{path} is missing; is {path.parent} a run directory?") from None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise WorkbenchError(f"{path} is corrupt: it is not JSON. Restore it or start a new run.") from None
+    if not isinstance(data, dict):
+        raise WorkbenchError(f"{path} is corrupt: it holds no JSON object. Restore it or start a new run.")
+    return data
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Give a folder to fill; it appears under its name by one rename when the block ends without error."""
+    part = path.with_name(f".tmp-{path.name}")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    yield part
+    for file in part.iterdir():
+        _sync(file)
+    if path.exists():  # a condition that is computed again takes the place of the old one
+        old = path.with_name(f".tmp-old-{path.name}")
+        shutil.rmtree(old, ignore_errors=True)
+        path.replace(old)
+        part.replace(path)
+        shutil.rmtree(old)
+    else:
+        part.replace(path)
+    _sync(path.parent)
+
+
+def write_frames(folder: Path, frames: Mapping[str, pl.DataFrame]) -> None:
+    """Write each frame as ``NAME.parquet``."""
+    for name, frame in frames.items():
+        frame.write_parquet(folder / f"{name}.parquet", compression="zstd")
+
+
+@contextmanager
+def writer(run: Path) -> Iterator[None]:
+    """Hold the run's lock: one process writes, others get one clear sentence.
+
+    The lock is the kernel's (``flock``), so a killed writer leaves none behind; the file says who holds it.
+
+    Raises
+    ------
+    WorkbenchError
+        When another process is writing.
+    """
+    import fcntl
+
+    path = run / "lock"
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            who = file.read().strip() or "another process"
+            raise WorkbenchError(
+                f"The run {run} is being written by {who}; wait for it, stop it, or only watch the run."
+            ) from None
+        file.truncate(0)
+        started = time.strftime("%Y-%m-%d %H:%M:%S")
+        file.write(f"process {os.getpid()} on {socket.gethostname()} since {started}\n")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+class Ledger:
+    """Append-only record of what was spent, one line a role and model, written as it is spent."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("a", buffering=1)
+        self._due: dict[tuple[str, str], list[float]] = {}
+        self._written = time.monotonic()
+
+    def add(self, role: str, model: str, reply: Reply) -> None:
+        """Count a reply; paid ones are written at once, free ones once a second."""
+        row = self._due.setdefault((role, model), [0, 0, 0, 0.0])
+        row[0] += 1
+        row[1] += reply.tokens_in
+        row[2] += reply.tokens_out
+        row[3] += reply.cost or 0.0
+        if reply.cost != 0.0 or time.monotonic() - self._written > 1.0:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is due."""
+        for (role, model), (requests, tokens_in, tokens_out, cost) in self._due.items():
+            line = {
+                "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
+                "role": role,
+                "model": model,
+                "requests": requests,
+                "tokens_in": tokens_in,
+                "tokens_out": tokens_out,
+                "cost": round(cost, 8),
+            }
+            self._file.write(json.dumps(line) + "\n")
+        self._due.clear()
+        self._written = time.monotonic()
+
+    def close(self) -> None:
+        """Write what is due and close the file."""
+        self.flush()
+        self._file.close()
+
+
+def read_ledger(path: Path) -> pl.DataFrame:
+    """Read a ledger; a last line cut off by a kill is left out."""
+    schema = {
+        "time": pl.String,
+        "role": pl.String,
+        "model": pl.String,
+        "requests": pl.Int64,
+        "tokens_in": pl.Int64,
+        "tokens_out": pl.Int64,
+        "cost": pl.Float64,
+    }
+    rows = []
+    if path.exists():
+        for line in path.read_text().splitlines():
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue  # only the line in writing when the process was killed can be cut
+    return pl.DataFrame(rows, schema=schema)
+
+
+def digest(run: Path) -> str:
+    """Hash every result of a run, so that two runs of one seed can be compared.
+
+    Frames are hashed by content without their wall-clock, retry and cost columns, JSON likewise, and
+    any other file by its bytes.
+    """
+    total = hashlib.sha256()
+    for path in sorted(p for p in run.rglob("*") if p.is_file()):
+        name = path.relative_to(run).as_posix()
+        if any(part.startswith(NOT_HASHED) for part in name.split("/")):
+            continue
+        if path.suffix == ".parquet":
+            frame = pl.read_parquet(path)
+            content = frame.drop(VOLATILE & set(frame.columns)).write_ndjson().encode()
+        elif path.suffix == ".json":
+            data = json.loads(path.read_text())
+            content = json.dumps(_steady(data), sort_keys=True).encode()
+        else:
+            content = path.read_bytes()
+        total.update(f"{name}\0{len(content)}\0".encode() + content)
+    return total.hexdigest()
+
+
+def _steady(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _steady(v) for k, v in value.items() if k not in VOLATILE and k not in MAY_CHANGE}
+    return [_steady(v) for v in value] if isinstance(value, list) else value
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
