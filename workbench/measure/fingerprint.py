@@ -1,0 +1,149 @@
+"""Fingerprints: 19 numbers that describe how a user talks, computed from the user's turns alone."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from workbench.errors import WorkbenchError
+from workbench.measure.features import FEATURES
+from workbench.measure.lexicon import lexicon, normalize
+
+ROLES = ("user", "assistant", "tool", "system")
+
+# One alternation, leftmost first, on the original case: an order number, a code, a long number, an address.
+_IDENTIFIER = r"#[A-Z0-9]{5,}|[A-Z0-9]{6,}|\b\d{7,}\b|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}"
+_TOKEN = r"\w+"
+_SHORT = 3  # tokens of a short turn, at most
+_OFTEN = 3  # a trigram that occurs more often than this is a repetition
+
+
+def fingerprint(turns: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
+    """Describe each dialogue's user by the 19 features of the paper.
+
+    Only messages of role ``user`` count, in the order of ``turn``; empty strings are dropped, a blank turn counts
+    as one of no tokens. A dialogue without user turns gets zeros. Sums are over integers, so the result
+    does not depend on the order of the rows.
+
+    Parameters
+    ----------
+    turns
+        One row a message: dialogue_id, turn, role, content (other columns are ignored; without ``turn`` the order
+        of the rows counts).
+
+    Returns
+    -------
+    DataFrame
+        ``dialogue_id`` and the columns of :data:`workbench.measure.FEATURES`, one row a dialogue, sorted by it.
+
+    Raises
+    ------
+    WorkbenchError
+        A column is missing, a role unknown, a dialogue has no name, or two messages of one have the same number.
+    """
+    table = _plan(turns).collect()
+    _check(table)
+    return table.select("dialogue_id", *FEATURES)
+
+
+def _plan(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
+    """Lay out the whole computation as one lazy query, with what :func:`_check` needs beside the features."""
+    frame = _prepare(turns)
+    users = frame.filter((pl.col("role") == "user") & (pl.col("content").str.len_bytes() > 0)).select(
+        "dialogue_id",
+        "row",
+        pl.col("content").str.to_lowercase().str.count_matches(_TOKEN).cast(pl.Int64).alias("tokens"),
+        pl.col("content").str.count_matches(_IDENTIFIER).cast(pl.Int64).alias("identifiers"),
+        *(markers.matches(normalize(pl.col("content"))).alias(name) for name, markers in lexicon().items()),
+    )
+    tokens, n = pl.col("tokens"), pl.len().cast(pl.Int64)
+    summed = users.group_by("dialogue_id", maintain_order=True).agg(
+        n.alias("n"),
+        tokens.sum().alias("all"),
+        (tokens * tokens).sum().alias("squares"),
+        tokens.head(2).sum().alias("front"),
+        tokens.first().alias("opening"),
+        (tokens <= _SHORT).sum().alias("short"),
+        pl.col("identifiers").sum(),
+        *(pl.col(name).sum() for name in lexicon()),
+    )
+    dialogues = frame.group_by("dialogue_id", maintain_order=True).agg(
+        pl.col("role")
+        .filter(~pl.col("role").is_in(ROLES) | pl.col("role").is_null())
+        .len()
+        .alias("strangers"),
+        (pl.col("turn").diff() == 0).any().alias("clash"),
+    )
+    joined = dialogues.join(summed, on="dialogue_id", how="left", maintain_order="left").join(
+        _repetitions(frame), on="dialogue_id", how="left", maintain_order="left"
+    )
+    return joined.with_columns(**_features()).sort("dialogue_id")
+
+
+def _prepare(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
+    frame = turns.lazy()
+    columns = frame.collect_schema().names()
+    missing = [name for name in ("dialogue_id", "role", "content") if name not in columns]
+    if missing:
+        raise WorkbenchError(
+            f"the turns lack {', '.join(missing)}: expected dialogue_id, turn, role and content"
+        )
+    if "turn" not in columns:
+        frame = frame.with_row_index("turn")
+    return (
+        frame.select(pl.col("dialogue_id", "role").cast(pl.String), "turn", pl.col("content").cast(pl.String))
+        .sort("dialogue_id", "turn", maintain_order=True)
+        .with_row_index("row")
+    )
+
+
+def _repetitions(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Count the user turns that hold a token trigram occurring more than three times in their dialogue."""
+    words = (
+        frame.filter(pl.col("role") == "user")
+        .select(
+            "dialogue_id", "row", pl.col("content").str.to_lowercase().str.extract_all(_TOKEN).alias("first")
+        )
+        .filter(pl.col("first").list.len() > 2)
+        .explode("first")
+        .with_columns(pl.col("first").shift(-1).alias("second"), pl.col("first").shift(-2).alias("third"))
+        .filter(pl.col("row") == pl.col("row").shift(-2))
+    )
+    return (
+        words.group_by("dialogue_id", "first", "second", "third")
+        .agg(pl.len().alias("times"), pl.col("row"))
+        .filter(pl.col("times") > _OFTEN)
+        .explode("row")
+        .group_by("dialogue_id")
+        .agg(pl.col("row").n_unique().cast(pl.Int64).alias("repeating"))
+    )
+
+
+def _features() -> dict[str, pl.Expr]:
+    """Turn the sums of a dialogue into its features (no user turn, no token: 0)."""
+    n, total = pl.col("n"), pl.col("all")
+    counts = {name: pl.col(name) for name in lexicon()}
+    counts |= {
+        "words_per_turn": total,
+        "short_utterance_rate": pl.col("short"),
+        "repetition_rate": pl.col("repeating"),
+    }
+    counts |= {"identifiers_per_turn": pl.col("identifiers")}
+    features = {name: (count / n).fill_null(0.0) for name, count in counts.items()}
+    features["opening_length"] = pl.col("opening").cast(pl.Float64).fill_null(0.0)
+    spread = (n * pl.col("squares") - total * total).sqrt() / total
+    features["verbosity_cv"] = pl.when((n > 1) & (total > 0)).then(spread).otherwise(0.0)
+    share = pl.when(total > 0).then(pl.col("front") / total).otherwise(0.0)
+    features["front_loading_ratio"] = pl.when(n == 1).then(1.0).when(n > 1).then(share).otherwise(0.0)
+    return features
+
+
+def _check(table: pl.DataFrame) -> None:
+    if table["dialogue_id"].null_count():
+        raise WorkbenchError("some turns have no dialogue_id: give every dialogue a name")
+    for column, said in (
+        ("strangers", f"has a message of an unknown role: known roles are {', '.join(ROLES)}"),
+        ("clash", "has two messages with the same turn number: do two files use one name for two dialogues?"),
+    ):
+        wrong = table.filter(pl.col(column).cast(pl.Boolean))
+        if wrong.height:
+            raise WorkbenchError(f"dialogue {wrong['dialogue_id'][0]!r} {said}")

@@ -1,0 +1,121 @@
+"""The marker lists behind the lexical features, read from ``lexicon.toml``."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import polars as pl
+
+from workbench.errors import WorkbenchError
+
+FILE = Path(__file__).with_name("lexicon.toml")
+
+_APOSTROPHES = "[’‘ʼ´`＇]"
+_BLOT = " ¦ "
+
+
+@dataclass(frozen=True)
+class Marker:
+    """One entry of a class: a pattern, what it must not be taken for, and the turns that show both."""
+
+    pattern: str
+    unless: str
+    yes: tuple[str, ...]
+    no: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MarkerClass:
+    """The markers of one feature; ``whole`` asks for the whole turn."""
+
+    feature: str
+    about: str
+    whole: bool
+    markers: tuple[Marker, ...]
+
+    def matches(self, normalized: pl.Expr) -> pl.Expr:
+        """Tell in which turns at least one marker occurs (Boolean; takes the text of :func:`normalize`)."""
+        pattern = "|".join(f"(?:{marker.pattern})" for marker in self.markers)
+        if self.whole:
+            pattern = rf"^\s*(?:{pattern})[.!,\s]*$"
+        unless = "|".join(rf"\b(?:{marker.unless})\b" for marker in self.markers if marker.unless)
+        text = normalized.str.replace_all(unless, _BLOT) if unless else normalized
+        return text.str.contains(pattern)
+
+
+def normalize(content: pl.Expr) -> pl.Expr:
+    """Lower-case a turn and write every apostrophe as ``'``: the text that markers are looked for in."""
+    return content.str.to_lowercase().str.replace_all(_APOSTROPHES, "'")
+
+
+@cache
+def lexicon(path: Path = FILE) -> dict[str, MarkerClass]:
+    """Read marker lists.
+
+    Parameters
+    ----------
+    path
+        A TOML file in the format that the head of ``lexicon.toml`` describes.
+
+    Returns
+    -------
+    dict
+        One class of markers for each lexical feature.
+
+    Raises
+    ------
+    WorkbenchError
+        The file is missing or no TOML, or an entry lacks a pattern or examples, or its pattern does not compile.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise WorkbenchError(f"the lexicon {path} cannot be read: {error}") from None
+    classes = {}
+    for feature, table in tables.items():
+        if isinstance(table, dict):
+            whole = bool(table.get("whole", False))
+            markers = tuple(_marker(entry, whole, f"{path}, {feature}") for entry in table.get("markers", []))
+            classes[feature] = MarkerClass(feature, str(table.get("about", "")), whole, markers)
+    return classes
+
+
+def _marker(entry: dict[str, object], whole: bool, where: str) -> Marker:
+    match = entry.get("match")
+    if not isinstance(match, str) or not match:
+        raise WorkbenchError(f"{where} has an entry without 'match': give it a pattern")
+    examples = {kind: entry.get(kind) for kind in ("yes", "no")}
+    for kind, turns in examples.items():
+        if not isinstance(turns, list) or not turns or not all(isinstance(turn, str) for turn in turns):
+            raise WorkbenchError(
+                f"{where}, entry {match[:40]!r} has no '{kind}' examples: give it at least one turn"
+            )
+    edges = bool(entry.get("edges", True)) and not whole
+    pattern = _blanks(match)
+    pattern = rf"\b(?:{pattern})\b" if edges else pattern
+    unless = _blanks(str(entry.get("unless", "")))
+    for expression in (pattern, unless):
+        try:
+            pl.select(pl.lit("").str.contains(expression))
+        except pl.exceptions.ComputeError as error:
+            sentence = re.sub(r"\s+", " ", str(error))
+            raise WorkbenchError(
+                f"{where}, entry {match[:40]!r} is no pattern of Rust's regex: {sentence}"
+            ) from None
+    return Marker(pattern, unless, tuple(examples["yes"] or ()), tuple(examples["no"] or ()))  # type: ignore[arg-type]
+
+
+def _blanks(pattern: str) -> str:
+    """Let a blank stand for any white space, in and out of a character class, with or without a quantifier."""
+
+    def rewrite(found: re.Match[str]) -> str:
+        part = found.group()
+        if part.startswith("["):
+            return part.replace(" ", r"\s")
+        return r"\s" + (part[1:] or "+")
+
+    return re.sub(r"\[[^\]]*\]| [?*+]?", rewrite, pattern)
