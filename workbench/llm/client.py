@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from workbench.errors import WorkbenchError
-from workbench.llm.roles import Endpoint, price
+from workbench.llm.roles import ROLES, Endpoint, price
 
 Message = dict[str, Any]
 FIRST_GUESS_OUT = (
@@ -255,8 +255,8 @@ class Client:
                 )
         return self._apis[place]
 
-    async def check(self) -> list[str]:
-        """Ask every endpoint for its models and return a line for each role; used before a run starts.
+    async def check(self, roles: Sequence[str] = ROLES) -> list[str]:
+        """Ask the endpoints of roles for their models; return a line for each role. Used before a run starts.
 
         Raises
         ------
@@ -267,7 +267,8 @@ class Client:
 
         lists: dict[tuple[str | None, str, bool], list[str]] = {}
         lines = []
-        for role, endpoint in self.roles.items():
+        for role in roles:
+            endpoint = self.roles[role]
             place = (endpoint.base_url, endpoint.api_key_env, endpoint.offline)
             if place not in lists:
                 try:

@@ -1,0 +1,491 @@
+"""The command line: everything a run needs, from evolving it to reporting on it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from workbench.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    from workbench.evolve.progress import Progress
+    from workbench.evolve.search import Search
+    from workbench.evolve.settings import Settings
+
+EPILOG = {
+    "workbench": """examples:
+  workbench evolve --domain retail --run runs/first             offline, with the rehearsal models
+  workbench evolve --domain retail --model gpt-4.1-mini --run runs/real      key from OPENAI_API_KEY
+  workbench evolve --base-url http://127.0.0.1:11434/v1 --model llama3.1 --run runs/local
+  workbench evaluate runs/first && workbench report runs/first -o figures""",
+    "evolve": """roles in a file, for --roles (any role may be left out; keys never stand in files):
+  [default]
+  model = "gpt-4.1-mini"
+  [user]
+  model = "llama3.1"
+  base_url = "http://127.0.0.1:11434/v1"
+  api_key_env = "MY_KEY_VARIABLE" """,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0, 2 after a user's mistake, 130 after Ctrl-C."""
+    from workbench.llm.client import LLMError
+
+    args = _parser().parse_args(argv)
+    try:
+        args.command(args)
+    except WorkbenchError as error:
+        print(f"workbench: {error}", file=sys.stderr)
+        return 2
+    except LLMError as error:
+        _fresh_line()
+        kept = " What was finished is kept; 'workbench resume' goes on." if hasattr(args, "run") else ""
+        print(f"workbench: {error.reason}.{kept}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        _fresh_line()
+        print(
+            "workbench: stopped; what was finished is kept, and 'workbench resume' goes on.", file=sys.stderr
+        )
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    return 0
+
+
+# -- commands -------------------------------------------------------------------------------------
+
+
+def evolve(args: argparse.Namespace) -> None:
+    """Start a search, or go on with one that has the same settings."""
+    from workbench.llm.roles import endpoints
+
+    roles = endpoints(args.model, args.base_url, roles_file=args.roles, temperature=args.temperature)
+    names = ("domain", "seed", "generations", "proposals", "train_tasks", "validation_tasks", "test_tasks")
+    names += ("test_personas", "islands", "early_stop", "selection", "concurrency", "max_cost", "max_tokens")
+    settings = _settings(roles=roles, **{n: getattr(args, n) for n in names if getattr(args, n) is not None})
+    _drive(args.run, settings)
+
+
+def resume(args: argparse.Namespace) -> None:
+    """Go on with a run by its own settings."""
+    from dataclasses import replace
+
+    from workbench.evolve.run import open_run
+
+    settings = open_run(args.run).settings
+    changed = {n: v for n in ("generations", "max_cost", "max_tokens") if (v := getattr(args, n)) is not None}
+    _drive(args.run, replace(settings, **changed))
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Evaluate the conditions on held-out tasks."""
+    from workbench.evolve import conditions
+
+    with _open_search(args.run, None) as search:
+        conditions.evaluate(search, again=args.again)
+        _fresh_line()
+        _print_table(search.run)
+
+
+def report(args: argparse.Namespace) -> None:
+    """Write a run's figures and tables."""
+    from workbench.evolve.run import open_run
+    from workbench.show import report as reporting
+
+    run = open_run(args.run)
+    files = reporting.write(run, args.output)
+    _print_table(run)
+    print(f"\n{len(files)} files in {args.output}/: {', '.join(sorted({f.name for f in files}))}")
+    print(f"The run is in {run.path}: programs, reflections and every conversation are plain files there.")
+    print(f"Step through it: make lab, or WORKBENCH_RUN={run.path} jupyter lab notebooks")
+
+
+def runs(args: argparse.Namespace) -> None:
+    """List runs, or print a run's digest."""
+    from workbench.evolve import store
+    from workbench.evolve.run import open_run
+
+    if args.digest:
+        open_run(args.digest)
+        print(store.digest(Path(args.digest)))
+        return
+    folder = Path(args.folder)
+    found = sorted(p.parent for p in folder.glob("*/run.json")) if folder.is_dir() else []
+    if not found:
+        print(f"No runs in {folder}/.")
+    for path in found:
+        try:
+            run = open_run(path)
+        except WorkbenchError as error:
+            print(f"{path}  unreadable: {error}")
+            continue
+        count = len(run.candidate_ids)
+        models = sorted({e.model for e in run.settings.roles.values()})
+        shown = "rehearsal" if all(e.rehearsed for e in run.settings.roles.values()) else ", ".join(models)
+        state = "evaluated" if "evolved" in run.conditions else f"best {run.best}" if count else "not started"
+        print(
+            f"{path}  {run.settings.domain}  seed {run.settings.seed}  {count} candidates  {state}  {shown}"
+        )
+
+
+def personas(args: argparse.Namespace) -> None:
+    """Run a generator program on a task and print the persona records."""
+    from workbench.evolve.run import open_run
+    from workbench.evolve.search import seed_program
+    from workbench.llm import loop
+    from workbench.llm.client import Client, LLMError
+    from workbench.llm.roles import endpoints
+    from workbench.simulate import tau2
+    from workbench.simulate.batch import personas_of
+    from workbench.simulate.program import ProgramRejected
+
+    task = tau2.task(args.domain, args.task)
+    if args.n < 1:
+        raise WorkbenchError(f"-n is {args.n}; ask for at least one persona.")
+    path = Path(args.program) if args.program else None
+    if path is None:
+        source = seed_program()
+    elif path.is_dir():
+        run = open_run(path)
+        source = run.program(run.best)
+    else:
+        source = _read_text(path)
+
+    async def ask() -> list[Any]:
+        client = Client(endpoints(args.model, args.base_url))
+        try:
+            await client.check(("generator",))
+            return await personas_of(source, task, args.n, client, args.seed, tries=1)
+        finally:
+            await client.aclose()
+
+    try:
+        found = loop.run(ask())
+    except ProgramRejected as error:
+        raise WorkbenchError(f"The program was rejected ({error.kind}): {error.reason}") from None
+    except LLMError as error:
+        raise WorkbenchError(f"{error.reason}.") from None
+    records = [p.record() for p in found]
+    if args.json:
+        print(json.dumps(records, indent=2, ensure_ascii=False))
+        return
+    for record in records:
+        placed = ", ".join(f"{a} {'yes' if on else 'no'}" for a, on in record["axis_placement"].items())
+        print(f"{record['persona_id']}  {record['description']}\n  axes: {placed or 'none'}")
+        print(f"  why: {record['reasoning']}\n  policy: {record['expanded_instruction']}\n")
+
+
+def fingerprint(args: argparse.Namespace) -> None:
+    """Fingerprint trace files."""
+    import polars as pl
+
+    from workbench.measure.fingerprint import FEATURES
+    from workbench.measure.fingerprint import fingerprint as compute
+    from workbench.traces import read_traces
+
+    frames = []
+    for file in args.files:
+        turns = read_traces(file)
+        about = turns.group_by("dialogue_id").agg(
+            pl.col("source", "domain", "task_id", "tau2_task_id", "trial", "trait", "reward").first()
+        )
+        found = about.collect().join(compute(turns), on="dialogue_id").sort("dialogue_id")
+        frames.append(found.with_columns(file=pl.lit(Path(file).name)))
+    table = pl.concat(frames, how="vertical_relaxed")
+    if args.output:
+        if not args.output.endswith((".parquet", ".csv")):
+            raise WorkbenchError(f"-o {args.output} must end in .parquet or .csv.")
+        try:
+            (table.write_parquet if args.output.endswith(".parquet") else table.write_csv)(args.output)
+        except OSError as error:
+            raise WorkbenchError(f"{args.output} cannot be written: {error.strerror or error}.") from None
+        print(f"{len(table)} dialogues from {len(args.files)} files → {args.output}")
+        return
+    print(f"{'mean of':<28}" + "".join(f"{Path(f).name[:26]:>28}" for f in args.files))
+    for feature in FEATURES:
+        print(f"{feature:<28}" + "".join(f"{frame[feature].mean():>28.3f}" for frame in frames))
+
+
+def rehearsal(args: argparse.Namespace) -> None:
+    """Serve the rehearsal models on loopback."""
+    import uvicorn
+
+    from workbench.llm.rehearsal.app import app
+
+    if not 1 <= args.port <= 65535:
+        raise WorkbenchError(f"--port is {args.port}; name one from 1 to 65535.")
+    print(f"Rehearsal models at http://127.0.0.1:{args.port}/v1 (any key); Ctrl-C stops.", flush=True)
+    uvicorn.run(app, host="127.0.0.1", port=args.port, log_level="warning")
+
+
+def doctor(args: argparse.Namespace) -> None:
+    """Say what is installed, which model answers, which data is there, how strong the sandbox is."""
+    from importlib.metadata import version
+
+    import workbench
+    from workbench.llm import loop
+    from workbench.llm.client import Client
+    from workbench.llm.roles import endpoints
+    from workbench.measure.reference import humans
+    from workbench.simulate import tau2
+    from workbench.simulate.sandbox import sandbox_level
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    print(f"workbench {workbench.__version__} · Python {python} · {os.cpu_count()} cores")
+    names = (
+        "openai",
+        "polars",
+        "scikit-learn",
+        "pydantic-monty",
+        "inspect-evals",
+        "altair",
+        "umap-learn",
+        "jupyterlab",
+    )
+    print("packages   " + " · ".join(f"{n} {version(n)}" for n in names))
+    print(f"sandbox    {sandbox_level()}")
+    for domain in tau2.DOMAINS:
+        people = humans(domain)
+        print(
+            f"data       {domain}: {len(tau2.split(domain, 'train'))} train and {len(tau2.split(domain, 'test'))} "
+            f"test tasks, fingerprints of {len(people)} human dialogues"
+        )
+    folder = os.environ.get("WORKBENCH_TRACES")
+    print(f"traces     {folder or 'none (set WORKBENCH_TRACES to a folder of real traces to use them)'}")
+    print(f"key        OPENAI_API_KEY is {'set' if os.environ.get('OPENAI_API_KEY') else 'not set'}")
+
+    async def check() -> list[str]:
+        client = Client(endpoints(args.model, args.base_url, roles_file=args.roles))
+        try:
+            return await client.check()
+        finally:
+            await client.aclose()
+
+    for line in loop.run(check()):
+        print(f"model      {line}")
+
+
+# -- shared by commands ---------------------------------------------------------------------------
+
+
+def _settings(**given: Any) -> Settings:
+    from workbench.evolve.settings import Settings
+
+    return Settings(**given)
+
+
+def _drive(path: str, settings: Settings) -> None:
+    from workbench.evolve.progress import duration
+    from workbench.llm import loop
+
+    with _open_search(path, settings) as search:
+        left = max(0, settings.generations + 1 - search.generation)
+        who = "the rehearsal models, stand-ins" if len(settings.rehearsed) == 6 else "real models"
+        print(f"Run {search.run.run_id} in {path}: {settings.domain}, seed {settings.seed}, {who}.")
+        for line in loop.run(search.client.check()):
+            print(f"  {line}")
+        print(
+            f"Plan: {left} generations to go of {settings.generations + 1} (with the seed program), about "
+            f"{search.progress.total} episodes; {len(search.tasks['train'])} train, "
+            f"{len(search.tasks['validation'])} validation, {len(search.tasks['test'])} test tasks."
+        )
+        began = time.monotonic()
+        search.prepare()
+        while not search.done:
+            for candidate in search.step():
+                _fresh_line()
+                print(_candidate_line(candidate), flush=True)
+        _fresh_line()
+        why = " (no new best for a while: stopped early)" if search.stalled else ""
+        print(f"{len(search.run.candidate_ids)} candidates in {duration(time.monotonic() - began)}{why}.")
+        print(f"Best by validation: {search.run.best}. Next: workbench evaluate {path}")
+
+
+def _candidate_line(c: dict[str, Any]) -> str:
+    head = f"{c['candidate_id']}  from {c['parent'] or '-':<4}  "
+    if c["status"] != "accepted":
+        return f"{head}rejected: {c['reason']}"
+    star = "  ★ new best" if c["new_best"] else ""
+    valid = f"  validation {c['validation_score']:.3f}" if c["validation_score"] is not None else ""
+    faults = f"  {c['n_failed']} failed, {c['n_faults']} faulty" if c["n_failed"] or c["n_faults"] else ""
+    return (
+        f"{head}N {c['n_personas']:<2}  fitness {c['fitness']:.3f}  HL {c['human_likeness']:.3f}  "
+        f"coverage {c['coverage']:.3f}{valid}{faults}{star}"
+    )
+
+
+def _open_search(path: str, settings: Settings | None) -> Search:
+    from workbench.evolve.search import Search
+
+    return Search(path, settings, report=_show_progress)
+
+
+_LAST_SHOWN = [0.0]
+
+
+def _show_progress(progress: Progress) -> None:
+    """Rewrite one line of a terminal; in a log, a line every ten seconds."""
+    now, terminal = time.monotonic(), sys.stderr.isatty()
+    if now - _LAST_SHOWN[0] < (0.1 if terminal else 10):
+        return
+    _LAST_SHOWN[0] = now
+    print(
+        f"\r\033[K{progress}" if terminal else str(progress),
+        end="" if terminal else "\n",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _fresh_line() -> None:
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def _print_table(run: Any) -> None:
+    from workbench.show.tables import conditions_text
+
+    print(conditions_text(run))
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        raise WorkbenchError(f"There is no file {path}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise WorkbenchError(f"{path} cannot be read as text: {error}.") from None
+
+
+class _Parser(argparse.ArgumentParser):
+    """Argument errors read like every other error of ours: one sentence, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see '{self.prog} --help'.\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    top = _Parser(
+        prog="workbench",
+        description="Evolve, inspect and report persona policies for LLM user simulators.",
+        epilog=EPILOG["workbench"],
+        formatter_class=raw,
+    )
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, act: Any, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(
+            name, help=text, description=text, epilog=EPILOG.get(name), formatter_class=raw
+        )
+        sub.set_defaults(command=act)
+        return sub
+
+    def models(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument(
+            "--model", default="rehearsal", help="model of every role; default: the offline rehearsal models"
+        )
+        sub.add_argument(
+            "--base-url", help="any OpenAI-compatible endpoint, such as http://127.0.0.1:11434/v1"
+        )
+
+    sub = add(
+        "evolve",
+        evolve,
+        "Evolve a generator program; on an existing run with the same settings, go on with it.",
+    )
+    sub.add_argument("--domain", default="retail", help="retail or airline (default: retail)")
+    sub.add_argument("--run", required=True, metavar="DIR", help="directory of the run")
+    sub.add_argument("--generations", type=int, help="generations after the seed program (default: 20)")
+    sub.add_argument("--seed", type=int, help="every random choice comes from it (default: 0)")
+    models(sub)
+    sub.add_argument("--roles", metavar="FILE.toml", help="model and endpoint of each role; see below")
+    sub.add_argument(
+        "--temperature", type=float, help="sent with every request (default: the endpoint's own)"
+    )
+    sub.add_argument("--proposals", type=int, metavar="K", help="candidates a generation (default: 1)")
+    sub.add_argument("--train-tasks", type=int, metavar="N", help="tasks the search works on (default: 20)")
+    sub.add_argument(
+        "--validation-tasks", type=int, metavar="N", help="train tasks kept for validation (default: 5)"
+    )
+    sub.add_argument("--test-tasks", type=int, metavar="N", help="held-out test tasks (default: 20)")
+    sub.add_argument("--test-personas", type=int, metavar="N", help="personas a test task (default: 10)")
+    sub.add_argument("--islands", type=int, metavar="N", help="sub-populations (default: 5)")
+    sub.add_argument(
+        "--early-stop",
+        type=int,
+        metavar="N",
+        help="stop after N generations without a new best (default: 20)",
+    )
+    sub.add_argument(
+        "--selection", help="fitness, or random: the control without selection (default: fitness)"
+    )
+    sub.add_argument("--concurrency", type=int, metavar="N", help="requests in flight at once (default: 30)")
+    sub.add_argument("--max-cost", type=float, metavar="USD", help="stop before spending more")
+    sub.add_argument("--max-tokens", type=int, metavar="N", help="stop before using more tokens")
+
+    sub = add("resume", resume, "Go on with a run, by its own settings.")
+    sub.add_argument("run", metavar="DIR")
+    sub.add_argument("--generations", type=int, help="generations in all")
+    sub.add_argument("--max-cost", type=float, metavar="USD", help="a new limit of money, in all")
+    sub.add_argument("--max-tokens", type=int, metavar="N", help="a new limit of tokens, in all")
+
+    sub = add(
+        "evaluate",
+        evaluate,
+        "Evaluate people, base simulator, DP, initial and evolved program on held-out tasks.",
+    )
+    sub.add_argument("run", metavar="DIR")
+    sub.add_argument("--again", action="store_true", help="evaluate anew what is there already")
+
+    sub = add("report", report, "Write a run's figures and tables, and print the comparison.")
+    sub.add_argument("run", metavar="DIR")
+    sub.add_argument("-o", "--output", default="figures", metavar="OUT_DIR", help="default: figures")
+
+    sub = add("runs", runs, "List the runs in a folder, or print the digest of one.")
+    sub.add_argument("folder", nargs="?", default="runs", help="default: runs")
+    sub.add_argument(
+        "--digest", metavar="DIR", help="hash of every result of a run, without wall-clock and cost"
+    )
+
+    sub = add("personas", personas, "Run a generator program on a task and print the personas.")
+    sub.add_argument(
+        "program",
+        nargs="?",
+        help="a program file, or a run directory for its best; default: the seed program",
+    )
+    sub.add_argument("--domain", default="retail", help="retail or airline (default: retail)")
+    sub.add_argument("--task", required=True, metavar="ID", help="task id, such as 12")
+    sub.add_argument("-n", type=int, default=5, help="number of personas (default: 5)")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--json", action="store_true", help="print the records as JSON")
+    models(sub)
+
+    sub = add("fingerprint", fingerprint, "Compute the 19 features of every dialogue in trace files.")
+    sub.add_argument("files", nargs="+", metavar="FILE", help=".jsonl or .jsonl.gz")
+    sub.add_argument("-o", "--output", metavar="OUT", help=".parquet or .csv; without it, print means")
+
+    sub = add(
+        "rehearsal",
+        rehearsal,
+        "Serve the offline rehearsal models on loopback, for other programs and for tests.",
+    )
+    sub.add_argument("--port", type=int, default=8808, help="default: 8808")
+
+    sub = add(
+        "doctor",
+        doctor,
+        "Say what is installed, which model answers, which data is present, how strong the sandbox is.",
+    )
+    models(sub)
+    sub.add_argument("--roles", metavar="FILE.toml", help="check the endpoints of a roles file")
+    return top
