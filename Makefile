@@ -1,0 +1,44 @@
+# Everything a new user needs: `make demo`, `make lab`, `make test`; `make help` lists the rest.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PY ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN ?= runs/demo
+DOMAIN ?= retail
+SEED ?= 7
+GENERATIONS ?= 20
+
+.PHONY: help setup demo lab test lint format types check clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@$(PY) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, this is {v[0]}.{v[1]}; try make PY=python3.12")'
+	@test -x $(BIN)/python || $(PY) -m venv $(VENV) || { echo "python3 -m venv failed; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "Installing packages into $(VENV) (a minute or two) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+setup: $(VENV)/.ready ## make the environment
+
+demo: setup ## a whole run offline: evolve, evaluate, figures and tables (under 5 minutes)
+	@$(BIN)/workbench evolve --domain $(DOMAIN) --run $(RUN) --generations $(GENERATIONS) --seed $(SEED)
+	@$(BIN)/workbench evaluate $(RUN)
+	@$(BIN)/workbench report $(RUN) -o figures
+
+lab: setup ## open JupyterLab at the notebooks, on the run of `make demo`
+	@WORKBENCH_RUN=$(abspath $(RUN)) $(BIN)/jupyter lab --ip=127.0.0.1 notebooks
+
+test: setup ## run the tests
+	@$(BIN)/python -m pytest
+
+lint: setup ## ruff, formatting and types
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: setup ## format the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+clean: ## remove runs and caches (not the environment)
+	@rm -rf runs .pytest_cache .ruff_cache .mypy_cache build *.egg-info
