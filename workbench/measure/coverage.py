@@ -1,0 +1,164 @@
+"""Coverage: how well one task's simulated users spread over the people, and nowhere else (two-sided Chamfer)."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from workbench.errors import WorkbenchError
+from workbench.measure.points import Points, points
+
+_BLOCK = 2**21  # distances held in memory at a time
+
+
+class Cloud:
+    """The human fingerprints that coverage is measured against; its own spread is computed once.
+
+    Parameters
+    ----------
+    humans
+        Frame with the 19 features, two rows at least.
+    standardize
+        False: raw units, as in the paper's tables, where opening_length and words_per_turn carry most of the
+        distance. True: every feature in units of its human standard deviation.
+    clusters
+        Replace the people by this many k-means centers (after standardizing); None keeps them all.
+
+    Attributes
+    ----------
+    d_ref
+        Mean distance over distinct pairs of targets, in the units in use.
+
+    Raises
+    ------
+    WorkbenchError
+        Fewer than two people, a missing feature, a value that is not finite, or a nonsense number of clusters.
+    """
+
+    def __init__(
+        self, humans: pl.DataFrame, *, standardize: bool = False, clusters: int | None = None
+    ) -> None:
+        targets = points(humans, "human fingerprints", at_least=2)
+        self.standardize = standardize
+        self._center = targets.mean(axis=0) if standardize else np.zeros(targets.shape[1])
+        spread = targets.std(axis=0) if standardize else np.ones(targets.shape[1])
+        self._scale = np.where(spread < 1e-9, 1.0, spread)
+        targets = (targets - self._center) / self._scale
+        self.targets = targets if clusters is None else _centers(targets, clusters)
+        self.d_ref = _mean_pairwise(self.targets)
+
+    def coverage(self, personas: pl.DataFrame) -> float:
+        """Score one task's fingerprints: 1 - min(1, err / (2 d_ref)), paper's appendix on coverage.
+
+        ``err`` is the mean distance from each human to the nearest persona plus the mean distance from each
+        persona to the nearest human, Euclidean.
+
+        Parameters
+        ----------
+        personas
+            The N fingerprints of one task.
+
+        Returns
+        -------
+        float
+            In [0, 1]; 1 for the people themselves, 0 without personas. It grows with N by itself: compare at equal N.
+
+        Raises
+        ------
+        WorkbenchError
+            A feature is missing or not finite.
+        """
+        return self._score((points(personas, "fingerprints") - self._center) / self._scale)
+
+    def by_task(self, fingerprints: pl.DataFrame, task: str = "task_id") -> pl.DataFrame:
+        """Score each task of a batch; a batch's coverage is the mean of the column ``coverage``.
+
+        Parameters
+        ----------
+        fingerprints
+            The 19 features and a column that names the task.
+        task
+            Name of that column.
+
+        Returns
+        -------
+        DataFrame
+            Task, n (fingerprints of the task) and coverage, sorted by task.
+
+        Raises
+        ------
+        WorkbenchError
+            A column is missing or a value not finite.
+        """
+        if task not in fingerprints.columns:
+            raise WorkbenchError(f"the fingerprints lack {task}: coverage is measured task by task")
+        parts = fingerprints.partition_by(task, as_dict=True)
+        found = [(key[0], len(part), self.coverage(part)) for key, part in parts.items()]
+        kind = fingerprints.schema[task]
+        return pl.DataFrame(
+            found, schema={task: kind, "n": pl.Int64, "coverage": pl.Float64}, orient="row"
+        ).sort(task)
+
+    def _score(self, personas: Points) -> float:
+        if not len(personas):
+            return 0.0
+        to_persona, to_human = _nearest(self.targets, personas)
+        # sorted: a sum of floats must not depend on who came first
+        error = float(np.sort(to_persona).mean() + np.sort(to_human).mean())
+        if self.d_ref == 0:  # all people alike
+            return 1.0 if error == 0 else 0.0
+        return max(0.0, 1.0 - min(1.0, error / (2 * self.d_ref)))
+
+
+def coverage(personas: pl.DataFrame, humans: pl.DataFrame, standardize: bool = False) -> float:
+    """Score one task's fingerprints against the human cloud (see :meth:`Cloud.coverage`).
+
+    For many tasks build one :class:`Cloud`: this function measures the people anew each time.
+
+    Parameters
+    ----------
+    personas, humans
+        Frames with the 19 features.
+    standardize
+        Measure in human standard deviations instead of raw units.
+
+    Returns
+    -------
+    float
+        Coverage in [0, 1].
+
+    Raises
+    ------
+    WorkbenchError
+        Fewer than two humans, a missing feature, or a value that is not finite.
+    """
+    return Cloud(humans, standardize=standardize).coverage(personas)
+
+
+def _nearest(a: Points, b: Points) -> tuple[np.ndarray, np.ndarray]:
+    """Give each row's distance to the nearest row of the other set, a block of distances at a time."""
+    from scipy.spatial.distance import cdist
+
+    from_a, from_b = np.empty(len(a)), np.full(len(b), np.inf)
+    step = max(1, _BLOCK // len(b))
+    for start in range(0, len(a), step):
+        block = cdist(a[start : start + step], b)
+        from_a[start : start + step] = block.min(axis=1)
+        np.minimum(from_b, block.min(axis=0), out=from_b)
+    return from_a, from_b
+
+
+def _mean_pairwise(x: Points) -> float:
+    from scipy.spatial.distance import cdist
+
+    step = max(1, _BLOCK // len(x))
+    total = sum(float(cdist(x[start : start + step], x).sum()) for start in range(0, len(x), step))
+    return total / (len(x) * (len(x) - 1))
+
+
+def _centers(x: Points, clusters: int) -> Points:
+    if not 2 <= clusters <= len(x):
+        raise WorkbenchError(f"{clusters} clusters of {len(x)} people: expected 2 to {len(x)}")
+    from sklearn.cluster import KMeans
+
+    return KMeans(n_clusters=clusters, n_init=10, random_state=0).fit(x).cluster_centers_

@@ -1,0 +1,87 @@
+"""Human-likeness: a random forest that tells people's fingerprints from a simulator's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from workbench.measure.features import FEATURES
+from workbench.measure.points import points, rows
+
+
+class Discriminator:
+    """A forest fitted once on (people, base simulator) and then frozen; make one with :meth:`fit`.
+
+    The settings are the paper's: 200 trees, depth 12 at most, balanced classes, seed 42, on fingerprints
+    standardized by the mean and deviation of both sides together. One thread and rows in a fixed order,
+    so that the same fingerprints give the same forest to the last bit.
+    """
+
+    def __init__(self, scaler: Any, forest: Any, n_human: int, n_simulated: int) -> None:
+        self._scaler = scaler
+        self._forest = forest
+        self.n_human = n_human
+        self.n_simulated = n_simulated
+
+    @classmethod
+    def fit(cls, human: pl.DataFrame, simulated: pl.DataFrame) -> Discriminator:
+        """Fit on two frames of fingerprints.
+
+        Parameters
+        ----------
+        human, simulated
+            Frames with the 19 features, two rows at least each (other columns are ignored).
+
+        Raises
+        ------
+        WorkbenchError
+            A side has fewer than two rows, lacks a feature, or holds a value that is not finite.
+        """
+        from sklearn.ensemble import RandomForestClassifier
+        from sklearn.preprocessing import StandardScaler
+
+        people = points(human, "human fingerprints", at_least=2)
+        others = points(simulated, "simulated fingerprints", at_least=2)
+        x = np.vstack([people, others])
+        y = np.repeat([1, 0], [len(people), len(others)])
+        scaler = StandardScaler().fit(x)
+        forest = RandomForestClassifier(
+            n_estimators=200, max_depth=12, class_weight="balanced", random_state=42, n_jobs=1
+        )
+        forest.fit(scaler.transform(x), y)
+        return cls(scaler, forest, len(people), len(others))
+
+    def likeness(self, fingerprints: pl.DataFrame) -> pl.Series:
+        """Give P(human) of each row.
+
+        Parameters
+        ----------
+        fingerprints
+            A frame with the 19 features; no rows are fine.
+
+        Returns
+        -------
+        Series
+            ``likeness``, Float64 in [0, 1], one value a row, in the order of the rows. Human-likeness of a
+            batch is its mean.
+
+        Raises
+        ------
+        WorkbenchError
+            A feature is missing or not finite.
+        """
+        x = rows(fingerprints, "fingerprints")
+        if not len(x):
+            return pl.Series("likeness", [], dtype=pl.Float64)
+        return pl.Series("likeness", self._forest.predict_proba(self._scaler.transform(x))[:, 1])
+
+    @property
+    def importance(self) -> pl.DataFrame:
+        """Gini importance of each feature: columns feature and importance (sums to 1), greatest first."""
+        table = pl.DataFrame({"feature": FEATURES, "importance": self._forest.feature_importances_})
+        return table.sort(-pl.col("importance"), "feature", maintain_order=True)
+
+    def __repr__(self) -> str:
+        return f"Discriminator({self.n_human} human, {self.n_simulated} simulated fingerprints)"

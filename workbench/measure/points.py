@@ -1,0 +1,63 @@
+"""Fingerprint frames as points: 19 checked columns in a fixed order."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from workbench.errors import WorkbenchError
+from workbench.measure.features import FEATURES
+
+Points = np.ndarray  # float64, (dialogues, 19)
+
+
+def points(fingerprints: pl.DataFrame, what: str, *, at_least: int = 0) -> Points:
+    """Take the 19 features out of a frame, rows in lexicographic order.
+
+    The order makes every later sum independent of the order in which dialogues came; :func:`rows` keeps theirs.
+
+    Parameters
+    ----------
+    fingerprints
+        A frame with the columns of :data:`workbench.measure.FEATURES`; others are ignored.
+    what
+        What the rows are, for messages ("human fingerprints").
+    at_least
+        How many rows are needed.
+
+    Returns
+    -------
+    ndarray
+        Shape (dialogues, 19), float64.
+
+    Raises
+    ------
+    WorkbenchError
+        A column is missing or no number, a value is null, NaN or infinite, or there are too few rows.
+    """
+    found = rows(fingerprints, what)
+    if len(found) < at_least:
+        raise WorkbenchError(f"there are {len(found)} {what}: at least {at_least} are needed")
+    return found[np.lexsort(found.T[::-1])]
+
+
+def rows(fingerprints: pl.DataFrame, what: str) -> Points:
+    """Take the 19 features out of a frame in the order of its rows (else as :func:`points`)."""
+    missing = [name for name in FEATURES if name not in fingerprints.columns]
+    if missing:
+        raise WorkbenchError(
+            f"the {what} lack {', '.join(missing)}: expected the 19 features of `fingerprint`"
+        )
+    features = fingerprints.select(FEATURES)
+    words = [name for name, kind in features.schema.items() if not (kind.is_numeric() or kind == pl.Null)]
+    if words:
+        raise WorkbenchError(
+            f"the {what} have {', '.join(words)} that are no numbers: fingerprint the turns again"
+        )
+    features = features.cast(pl.Float64)
+    bad = [name for name in FEATURES if not features[name].is_finite().all() or features[name].null_count()]
+    if bad:
+        raise WorkbenchError(
+            f"the {what} have {', '.join(bad)} missing or not finite: fingerprint the turns again"
+        )
+    return np.ascontiguousarray(features.to_numpy(), dtype=np.float64).reshape(-1, len(FEATURES))
