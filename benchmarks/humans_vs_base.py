@@ -1,0 +1,127 @@
+"""Can the 19 features tell people from base simulators? Train tasks → test tasks, one forest for each file.
+
+    WORKBENCH_TRACES=/path/to/traces python benchmarks/humans_vs_base.py
+
+Splits go by the tau2-bench task number, so no task is on both sides. Prints ROC-AUC with a 95 % interval from
+resampling test tasks, and P(human) of both sides; ends with exit code 1 where a file stays below 0.95.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from scipy.stats import rankdata
+
+from workbench import Discriminator, fingerprint, read_traces
+from workbench.errors import WorkbenchError
+
+NEEDED = 0.95
+RESAMPLES = 2000
+
+
+class Row(NamedTuple):
+    """What one base file gave: dialogues tested, ROC-AUC with its interval, mean P(human) of both sides."""
+
+    file: str
+    people: int
+    base: int
+    auc: float
+    low: float
+    high: float
+    likeness_people: float
+    likeness_base: float
+    note: str
+
+
+def rows(traces: Path, resamples: int = RESAMPLES) -> Iterator[Row]:
+    """Test humans against each base file of their domain."""
+    for domain in ("retail", "airline"):
+        splits = json.loads((traces / "tau2" / f"split_tasks_{domain}.json").read_text(encoding="utf-8"))
+        split = {task: name for name in ("train", "test") for task in splits[name]}
+        human = fingerprints(traces / "human" / f"{domain}.jsonl", split)
+        files = sorted((traces / "simulated").glob(f"{domain}_base_*.jsonl.gz"))
+        bases = {file.name.removesuffix(".jsonl.gz"): fingerprints(file, split) for file in files}
+        for name, base in bases.items():
+            train, note = base.filter(split="train"), ""
+            if train.is_empty():
+                others = [other for key, other in bases.items() if key != name]
+                train, note = (
+                    pl.concat(others).filter(split="train"),
+                    "no train task here: fitted on the others",
+                )
+            forest = Discriminator.fit(human.filter(split="train"), train)
+            people, simulated = (
+                side.filter(split="test").with_columns(forest.likeness(side.filter(split="test")))
+                for side in (human, base)
+            )
+            auc = auc_with_interval(people, simulated, resamples)
+            means = [float(side["likeness"].to_numpy().mean()) for side in (people, simulated)]
+            yield Row(name, people.height, simulated.height, *auc, *means, note)
+
+
+def fingerprints(file: Path, split: dict[str, str]) -> pl.DataFrame:
+    """Fingerprint a file and note each dialogue's task and split."""
+    turns = read_traces(file).collect()
+    tasks = turns.unique("dialogue_id", keep="first").select("dialogue_id", "tau2_task_id")
+    part = pl.col("tau2_task_id").replace_strict(split, default=None, return_dtype=pl.String).alias("split")
+    return fingerprint(turns).join(tasks, on="dialogue_id").with_columns(part).sort("dialogue_id")
+
+
+def auc_with_interval(
+    people: pl.DataFrame, simulated: pl.DataFrame, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float, float]:
+    """ROC-AUC of ``likeness`` and its 95 % interval from drawing the tasks of both sides anew.
+
+    A task's people and simulated users come and go together.
+    """
+    table = pl.concat([people.with_columns(y=1), simulated.with_columns(y=0)]).sort(
+        "tau2_task_id", "y", "likeness"
+    )
+    parts = [part.select("y", "likeness").to_numpy() for part in table.partition_by("tau2_task_id")]
+    rng = np.random.default_rng(seed)
+    draws = []
+    while len(draws) < resamples:
+        drawn = np.vstack([parts[i] for i in rng.integers(len(parts), size=len(parts))])
+        if 0 < drawn[:, 0].sum() < len(drawn):
+            draws.append(auc(drawn[:, 0], drawn[:, 1]))
+    low, high = np.quantile(draws, [0.025, 0.975]) if draws else (np.nan, np.nan)
+    return auc(table["y"].to_numpy(), table["likeness"].to_numpy()), float(low), float(high)
+
+
+def auc(y: np.ndarray, score: np.ndarray) -> float:
+    """ROC-AUC: the share of (person, simulated user) pairs in which the person scores higher."""
+    ones = int(y.sum())
+    return float((rankdata(score)[y == 1].sum() - ones * (ones + 1) / 2) / (ones * (len(y) - ones)))
+
+
+def main() -> int:
+    folder = os.environ.get("WORKBENCH_TRACES", "")
+    if not folder:
+        raise WorkbenchError("set WORKBENCH_TRACES to the folder that holds human/, simulated/ and tau2/")
+    print(
+        f"{'file':40}{'people':>7}{'base':>6}   {'ROC-AUC [95 % interval]':24}{'P(h) people':>12}{'P(h) base':>10}"
+    )
+    found = []
+    for row in rows(Path(folder)):
+        found.append(row.auc)
+        interval = f"{row.auc:.3f} [{row.low:.3f}, {row.high:.3f}]"
+        print(
+            f"{row.file:40}{row.people:7}{row.base:6}   {interval:24}"
+            f"{row.likeness_people:12.2f}{row.likeness_base:10.2f}  {row.note}"
+        )
+    print(f"mean ROC-AUC {np.mean(found):.3f}, least {min(found):.3f}; needed: {NEEDED} for every file")
+    return 0 if min(found) >= NEEDED else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except WorkbenchError as error:
+        sys.exit(str(error))
