@@ -69,7 +69,7 @@ def evolve(args: argparse.Namespace) -> None:
     from workbench.llm.roles import endpoints
 
     roles = endpoints(args.model, args.base_url, roles_file=args.roles, temperature=args.temperature)
-    names = ("domain", "seed", "generations", "proposals", "train_tasks", "validation_tasks", "test_tasks")
+    names: tuple[str, ...] = ("domain", "seed", "generations", "proposals", "train_tasks", "validation_tasks", "test_tasks")
     names += ("test_personas", "islands", "early_stop", "selection", "concurrency", "max_cost", "max_tokens")
     settings = _settings(roles=roles, **{n: getattr(args, n) for n in names if getattr(args, n) is not None})
     _drive(args.run, settings)
@@ -171,7 +171,7 @@ def personas(args: argparse.Namespace) -> None:
     try:
         found = loop.run(ask())
     except ProgramRejected as error:
-        raise WorkbenchError(f"The program was rejected ({error.kind}): {error.reason}") from None
+        raise WorkbenchError(f"The program was rejected ({error.kind!s}): {error.reason}") from None
     except LLMError as error:
         raise WorkbenchError(f"{error.reason}.") from None
     records = [p.record() for p in found]
@@ -188,7 +188,7 @@ def fingerprint(args: argparse.Namespace) -> None:
     """Fingerprint trace files."""
     import polars as pl
 
-    from workbench.measure.fingerprint import FEATURES
+    from workbench.measure import FEATURES
     from workbench.measure.fingerprint import fingerprint as compute
     from workbench.traces import read_traces
 

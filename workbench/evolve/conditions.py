@@ -13,12 +13,11 @@ import polars as pl
 from workbench.errors import WorkbenchError
 from workbench.evolve import store
 from workbench.evolve.run import CONDITIONS, Run
-from workbench.evolve.scoring import Reference, features_only, measured, terms
+from workbench.evolve.scoring import Reference, features_only, interval, measured, task_scores, terms
 from workbench.evolve.search import Search, seed_program
 from workbench.llm import loop
+from workbench.measure import FEATURES
 from workbench.measure.alignment import alignment
-from workbench.measure.fingerprint import FEATURES
-from workbench.measure.uncertainty import summarize
 from workbench.simulate.batch import Batch, Label, simulate, simulate_base
 from workbench.simulate.program import ProgramRejected
 from workbench.simulate.seeds import derive
@@ -122,19 +121,7 @@ def by_task(run: Run, condition: str, *, standardize: bool = False) -> pl.DataFr
 
 
 def _per_task(prints: pl.DataFrame, tasks: pl.DataFrame, reference: Reference) -> pl.DataFrame:
-    joined = prints.join(tasks, on="dialogue_id").sort("task_id", "dialogue_id")
-    rows = [
-        {
-            "task_id": key[0],
-            "human_likeness": frame["likeness"].mean(),
-            "coverage": reference.cloud.coverage(frame),
-        }
-        for key, frame in joined.partition_by("task_id", as_dict=True, maintain_order=True).items()
-    ]
-    schema = {"task_id": pl.String, "human_likeness": pl.Float64, "coverage": pl.Float64}
-    return pl.DataFrame(rows, schema=schema).with_columns(
-        score=0.5 * pl.col("human_likeness") + 0.5 * pl.col("coverage")
-    )
+    return task_scores(prints.join(tasks, on="dialogue_id"), reference, (0.5, 0.5))
 
 
 def _current(run: Run, condition: str, best: str) -> bool:
@@ -161,13 +148,13 @@ def _commit(run: Run, about: dict[str, Any], batch: Batch, reference: Reference,
     about |= {
         "n_personas": 1 if about["condition"] == "base" else n,
         **{k: found[k] for k in ("n_episodes", "n_failed", "n_faults", "n_tasks")},
-        **_interval("human_likeness", paper["human_likeness"], paper["task_id"]),
-        **_interval("coverage", paper["coverage"], paper["task_id"]),
-        **_interval("score", paper["score"], paper["task_id"]),
-        **_interval("coverage_equal_n", equal["coverage"], equal["task_id"]),
-        **_interval("score_equal_n", equal["score"], equal["task_id"]),
+        **interval("human_likeness", paper["human_likeness"], paper["task_id"]),
+        **interval("coverage", paper["coverage"], paper["task_id"]),
+        **interval("score", paper["score"], paper["task_id"]),
+        **interval("coverage_equal_n", equal["coverage"], equal["task_id"]),
+        **interval("score_equal_n", equal["score"], equal["task_id"]),
         **{k: found[k] for k in ("success", "success_low", "success_high")},
-        **_interval("success_write", write["success"].cast(pl.Float64), write["task_id"]),
+        **interval("success_write", write["success"], write["task_id"]),
         **{k: dims[k] for k in DIMENSIONS},
     }
     frames = {
@@ -190,15 +177,14 @@ def _people(run: Run, reference: Reference, n: int, seed: int) -> dict[str, Any]
     draws = [
         reference.cloud.coverage(prints[sorted(rng.sample(range(len(prints)), size))]) for _ in range(BUNDLES)
     ]
-    likeness = summarize(prints["likeness"], people["tau2_task_id"].fill_null(people["dialogue_id"]))
+    tasks = people["tau2_task_id"].fill_null(people["dialogue_id"])
+    likeness = interval("human_likeness", prints["likeness"], tasks)
     coverage = sum(draws) / len(draws)
     ends = pl.Series(draws).quantile(0.025), pl.Series(draws).quantile(0.975)
-    score = 0.5 * likeness.mean + 0.5 * coverage
+    score = 0.5 * (likeness["human_likeness"] or 0.0) + 0.5 * coverage
     out: dict[str, Any] = {
         "n_personas": size,
-        "human_likeness": likeness.mean,
-        "human_likeness_low": likeness.low,
-        "human_likeness_high": likeness.high,
+        **likeness,
         "n_episodes": len(people),
         "n_failed": 0,
         "n_faults": None,
@@ -213,13 +199,8 @@ def _people(run: Run, reference: Reference, n: int, seed: int) -> dict[str, Any]
         out |= {f"score{suffix}": score}
     if "reward" in people.columns:
         known = people.filter(pl.col("reward").is_not_null())
-        out |= _interval("success", (known["reward"] >= 1).cast(pl.Float64), known["task_id"])
+        out |= interval("success", known["reward"] >= 1, known["task_id"])
     return out | {k: alignment(prints, reference.humans)[k] for k in DIMENSIONS}
-
-
-def _interval(name: str, values: pl.Series, clusters: pl.Series) -> dict[str, Any]:
-    found = summarize(values, clusters)
-    return {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
 def _write(run: Run, condition: str, about: dict[str, Any], frames: dict[str, pl.DataFrame]) -> None:

@@ -15,7 +15,7 @@ from workbench.llm.client import Client, LLMError
 from workbench.simulate.program import SUBSET, ProgramRejected, read_axes
 from workbench.simulate.seeds import derive
 
-ATTEMPTS = {
+ATTEMPTS: dict[str, Any] = {
     "candidate_id": pl.String,
     "attempt": pl.Int32,
     "parent": pl.String,

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from workbench.llm.client import Client, LLMError
-from workbench.measure.fingerprint import FEATURES
+from workbench.measure import FEATURES
 from workbench.simulate.batch import Batch
 
 SHOWN, TURNS, CHARACTERS, WORDS = 2, 12, 2_000, 300

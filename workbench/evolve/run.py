@@ -13,12 +13,12 @@ from workbench.errors import WorkbenchError
 from workbench.evolve import store
 from workbench.evolve.mutation import ATTEMPTS
 from workbench.evolve.settings import Settings
-from workbench.measure.fingerprint import FEATURES
+from workbench.measure import FEATURES
 from workbench.simulate.frames import EPISODES, PERSONAS, TURNS
 
 CONDITIONS = ("humans", "base", "dp", "initial", "evolved")
-FINGERPRINTS = {"dialogue_id": pl.String} | dict.fromkeys(FEATURES, pl.Float64)
-CANDIDATES = {
+FINGERPRINTS: dict[str, Any] = {"dialogue_id": pl.String} | dict.fromkeys(FEATURES, pl.Float64)
+CANDIDATES: dict[str, Any] = {
     "candidate_id": pl.String,
     "parent": pl.String,
     "generation": pl.Int32,

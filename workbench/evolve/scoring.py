@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from typing import Any
 
 import polars as pl
 
+from workbench.measure import FEATURES
 from workbench.measure.coverage import Cloud
 from workbench.measure.discriminator import Discriminator
-from workbench.measure.fingerprint import FEATURES, fingerprint
+from workbench.measure.fingerprint import fingerprint
 from workbench.measure.uncertainty import summarize
 from workbench.simulate.batch import Batch
 from workbench.simulate.seeds import derive
@@ -51,25 +53,46 @@ def terms(
     fingerprints; fitness λ_h·HL + λ_b·coverage. Each comes with the ends of its 95 % interval clustered
     by task. Failed episodes are in no mean, and are counted.
     """
-    table = prints.join(episodes.select("dialogue_id", "task_id", "success", "fault"), on="dialogue_id")
-    tasks = table.sort("task_id", "dialogue_id").partition_by("task_id", as_dict=True, maintain_order=True)
-    by_task = {str(key[0]): frame for key, frame in tasks.items()}
+    table = prints.join(episodes.select("dialogue_id", "task_id", "success"), on="dialogue_id")
+    table = table.sort("task_id", "dialogue_id")
+    tasks = task_scores(table, reference, lambdas)
     likeness = summarize(table["likeness"], table["task_id"])
-    coverages = {task: reference.cloud.coverage(frame) for task, frame in by_task.items()}
-    coverage = summarize(pl.Series(list(coverages.values()), dtype=pl.Float64), pl.Series(list(coverages)))
-    success = summarize(table["success"].cast(pl.Float64), table["task_id"])
+    coverage = summarize(tasks["coverage"], tasks["task_id"])
+    fitness = summarize(tasks["score"], tasks["task_id"])
     out: dict[str, Any] = {
         "fitness": lambdas[0] * likeness.mean + lambdas[1] * coverage.mean if len(table) else 0.0,
+        "fitness_low": finite(fitness.low),
+        "fitness_high": finite(fitness.high),
         "lambda_h": lambdas[0],
         "lambda_b": lambdas[1],
         "n_episodes": len(episodes),
         "n_failed": int(episodes["error"].is_not_null().sum()),
         "n_faults": int(episodes["fault"].is_not_null().sum()),
-        "n_tasks": len(by_task),
+        "n_tasks": len(tasks),
     }
-    for name, value in (("human_likeness", likeness), ("coverage", coverage), ("success", success)):
-        out |= {name: value.mean, f"{name}_low": value.low, f"{name}_high": value.high}
-    return out
+    out |= interval("human_likeness", table["likeness"], table["task_id"])
+    out |= interval("coverage", tasks["coverage"], tasks["task_id"])
+    return out | interval("success", table["success"], table["task_id"])
+
+
+def task_scores(table: pl.DataFrame, reference: Reference, lambdas: tuple[float, float]) -> pl.DataFrame:
+    """Return HL, coverage and score of each task, from fingerprints with ``task_id`` and ``likeness``."""
+    likeness = table.group_by("task_id").agg(human_likeness=pl.col("likeness").sort().mean())
+    scored = reference.cloud.by_task(table).join(likeness, on="task_id").sort("task_id")
+    score = lambdas[0] * pl.col("human_likeness") + lambdas[1] * pl.col("coverage")
+    return scored.with_columns(score=score)
+
+
+def interval(name: str, values: pl.Series, tasks: pl.Series) -> dict[str, float | None]:
+    """Return a mean and the ends of its interval clustered by task, as ``name``, ``name_low``, ``name_high``."""
+    found = summarize(values, tasks)
+    ends = {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high}
+    return {key: finite(value) for key, value in ends.items()}
+
+
+def finite(value: float) -> float | None:
+    """Return None for what cannot be said: JSON and frames have no NaN."""
+    return value if math.isfinite(value) else None
 
 
 def score_at(prints: pl.DataFrame, episodes: pl.DataFrame, reference: Reference, n: int, seed: int) -> float:

@@ -103,7 +103,7 @@ class Search:
             concurrency=self.settings.concurrency,
             max_cost=self.settings.max_cost,
             max_tokens=self.settings.max_tokens,
-            spent=(spent["cost"].sum(), int((spent["tokens_in"] + spent["tokens_out"]).sum())),
+            spent=(float(spent["cost"].sum()), int((spent["tokens_in"] + spent["tokens_out"]).sum())),
             on_spend=self._ledger.add,
         )
         self._stack.callback(lambda: loop.run(self.client.aclose()))
@@ -402,17 +402,15 @@ class Search:
             frames[name] = pl.concat([frames[name], frame]) if name in frames else frame
 
     def _references(self, reference: Reference) -> str:
-        """Say where the base simulator and people stand by the same classifier."""
-        base = self.run.frame("conditions/base_train", "fingerprints")
-        people = self.run.humans.filter(split="test")
-        means = [reference.discriminator.likeness(f).mean() for f in (base, people)]
-        return f"For comparison, human_likeness of the base simulator: {means[0]:.3f}; of other people: {means[1]:.3f}"
+        """Say where the base simulator stands by the same classifier."""
+        likeness = reference.discriminator.likeness(self.run.frame("conditions/base_train", "fingerprints"))
+        return f"For comparison, human_likeness of the base simulator is {float(likeness.to_numpy().mean()):.3f}."
 
     def _check_alive(self, batch: Batch) -> None:
         """Stop with a sentence when an endpoint has died: no episode finished, so there is nothing to score."""
         errors = batch.episodes["error"].drop_nulls()
         if len(errors) and len(errors) == len(batch.episodes):
-            raise LLMError("transport", f"no episode finished: {errors[0]}")
+            raise LLMError("transport", f"no episode finished: {errors.to_list()[0]}")
 
     def _id(self, generation: int, proposal: int) -> str:
         return f"{0 if generation == 0 else 1 + (generation - 1) * self.settings.proposals + proposal:04d}"

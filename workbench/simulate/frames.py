@@ -10,7 +10,7 @@ import polars as pl
 from workbench.simulate.program import Persona
 from workbench.simulate.rollout import Episode
 
-EPISODES = {
+EPISODES: dict[str, Any] = {
     "dialogue_id": pl.String,
     "condition": pl.String,
     "split": pl.String,
@@ -34,7 +34,7 @@ EPISODES = {
     "policy_at": pl.Int32,
     "likeness": pl.Float64,
 }
-TURNS = {
+TURNS: dict[str, Any] = {
     "dialogue_id": pl.String,
     "turn": pl.Int32,
     "role": pl.String,
@@ -48,7 +48,7 @@ TURNS = {
     "trait": pl.String,
     "reward": pl.Float64,
 }
-PERSONAS = {
+PERSONAS: dict[str, Any] = {
     "candidate_id": pl.String,
     "task_id": pl.String,
     "persona_id": pl.String,
