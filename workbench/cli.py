@@ -171,10 +171,19 @@ def personas(args: argparse.Namespace) -> None:
     try:
         found = loop.run(ask())
     except ProgramRejected as error:
-        raise WorkbenchError(f"The program was rejected ({error.kind!s}): {error.reason}") from None
+        raise WorkbenchError(f"The program was rejected ({error.kind}): {error.reason}") from None
     except LLMError as error:
         raise WorkbenchError(f"{error.reason}.") from None
-    records = [p.record() for p in found]
+    records = [
+        {
+            "persona_id": p.persona_id,
+            "description": p.description,
+            "axis_placement": p.axis_placement,
+            "reasoning": p.reasoning,
+            "expanded_instruction": p.policy,
+        }
+        for p in found
+    ]
     if args.json:
         print(json.dumps(records, indent=2, ensure_ascii=False))
         return

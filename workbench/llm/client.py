@@ -241,7 +241,8 @@ class Client:
                 from workbench.llm.rehearsal.app import app
 
                 inside = httpx2.AsyncClient(
-                    transport=httpx2.ASGITransport(app=app), base_url="http://rehearsal"
+                    transport=httpx2.ASGITransport(app=app, raise_app_exceptions=False),
+                    base_url="http://rehearsal",
                 )
                 self._apis[place] = openai.AsyncOpenAI(
                     api_key="none", base_url="http://rehearsal/v1", http_client=inside, max_retries=0
