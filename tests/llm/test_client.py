@@ -1,0 +1,236 @@
+"""The client: roles, faults of an endpoint, caps, replay, and no key anywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from workbench.errors import WorkbenchError
+from workbench.llm import loop
+from workbench.llm.client import Client, LLMError, Reply, metered
+from workbench.llm.roles import Endpoint, endpoints
+
+ASK = [{"role": "user", "content": "hello"}]
+
+
+class Endpoint_(Starlette):  # noqa: N801
+    """A chat endpoint that answers from a script and remembers what it was asked."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers, self.asked, self.keys = list(answers), [], []
+
+        async def chat(request: Request) -> Response:
+            self.asked.append(await request.json())
+            self.keys.append(request.headers.get("authorization"))
+            answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+            return answer if isinstance(answer, Response) else JSONResponse(answer)
+
+        async def models(_: Request) -> Response:
+            return JSONResponse({"object": "list", "data": [{"id": "tiny", "object": "model"}]})
+
+        super().__init__(
+            routes=[Route("/v1/chat/completions", chat, methods=["POST"]), Route("/v1/models", models)]
+        )
+
+
+def said(content: str | None, **more: Any) -> dict[str, Any]:
+    message = {"role": "assistant", "content": content} | more
+    usage = {"prompt_tokens": 7, "completion_tokens": 3}
+    return {"choices": [{"index": 0, "finish_reason": "stop", "message": message}], "usage": usage}
+
+
+def client(url: str, model: str = "tiny", **more: Any) -> Client:
+    roles = dict.fromkeys(
+        ("user", "agent", "generator", "mutation", "reflection", "judge"), Endpoint(model, url)
+    )
+    return Client(roles, **more)
+
+
+def ask(it: Client, role: str = "user", seed: int = 1, **more: Any) -> Reply:
+    return loop.run(it.chat(role, ASK, seed=seed, **more))
+
+
+def test_a_reply_brings_text_tokens_and_tool_calls(serve):
+    call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"a": 1}'}}
+    app = Endpoint_(said(None, tool_calls=[call]))
+    reply = ask(client(serve(app)), tools=[{"type": "function", "function": {"name": "look"}}])
+    assert reply.tool_calls[0].name == "look" and json.loads(reply.tool_calls[0].arguments) == {"a": 1}
+    assert (reply.tokens_in, reply.tokens_out) == (7, 3)
+    assert app.asked[0]["seed"] == 1 and app.asked[0]["tools"]
+
+
+def test_overload_is_waited_out_by_repeating_the_same_request(serve):
+    busy = Response("{}", 429, headers={"retry-after": "0"})
+    app = Endpoint_(busy, Response("oops", 503, headers={"retry-after": "0"}), said("fine"))
+    assert ask(client(serve(app))).content == "fine"
+    assert app.asked[0] == app.asked[1] == app.asked[2]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"choices": []},
+        {"choices": [{}]},
+        said(""),
+        said("   "),
+        said(5),
+        {"nothing": 1},
+        said("x", refusal="no"),
+    ],
+)
+def test_an_empty_or_malformed_answer_is_asked_for_once_more(serve, broken: dict):
+    assert ask(client(serve(Endpoint_(broken, said("second"))))).content == "second"
+    with pytest.raises(LLMError) as error:
+        ask(client(serve(Endpoint_(broken))))
+    assert error.value.kind == "content"
+
+
+def test_a_dead_endpoint_is_a_transport_error_in_one_sentence():
+    with pytest.raises(
+        LLMError, match=r"http://127.0.0.1:9/v1 cannot be reached; is the server running"
+    ) as error:
+        ask(client("http://127.0.0.1:9/v1", max_retries=0))
+    assert error.value.kind == "transport"
+
+
+def test_a_finished_request_replays_for_nothing_and_another_seed_does_not(serve, tmp_path: Path):
+    app = Endpoint_(said("one"), said("two"), said("three"))
+    url = serve(app)
+    first = client(url, cache=tmp_path / "r.sqlite")
+    assert ask(first).content == "one" and ask(first, seed=2).content == "two"
+    loop.run(first.aclose())
+    again = client(url, cache=tmp_path / "r.sqlite")
+    old = ask(again)
+    assert old.content == "one" and old.cached and len(app.asked) == 2
+    assert again.usage["user"].tokens_in == 0 and again.usage["user"].cached == 1
+
+
+def test_a_broken_answer_is_not_kept_for_replay(serve, tmp_path: Path):
+    app = Endpoint_(said(""), said(""), said("good"))
+    it = client(serve(app), cache=tmp_path / "r.sqlite")
+    with pytest.raises(LLMError):
+        ask(it)
+    assert ask(it).content == "good"
+
+
+def test_no_more_requests_than_allowed_are_in_flight(serve):
+    import asyncio
+
+    now, most = 0, 0
+
+    async def chat(_: Request) -> Response:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.02)
+        now -= 1
+        return JSONResponse(said("x"))
+
+    it = client(
+        serve(Starlette(routes=[Route("/v1/chat/completions", chat, methods=["POST"])])), concurrency=3
+    )
+
+    async def many() -> None:
+        await asyncio.gather(*(it.chat("user", ASK, seed=i) for i in range(12)))
+
+    loop.run(many())
+    assert most == 3
+
+
+def test_a_cap_in_tokens_stops_before_the_request_that_would_pass_it(serve):
+    app = Endpoint_(said("x"))
+    it = client(serve(app), max_tokens=530)
+    ask(it)
+    ask(it, seed=2)
+    with pytest.raises(LLMError) as error:
+        ask(it, seed=3)
+    assert error.value.kind == "cap" and len(app.asked) == 2
+
+
+def test_a_cap_in_money_needs_a_price_and_counts_what_was_spent_before(serve):
+    with pytest.raises(WorkbenchError, match="needs a price for tiny"):
+        client("http://127.0.0.1:9/v1", max_cost=1.0)
+    it = client(serve(Endpoint_(said("x"))), model="gpt-4.1-mini", max_cost=1.0, spent=(0.9999, 0))
+    with pytest.raises(LLMError, match=r"limit of \$1.00"):
+        ask(it)
+
+
+def test_what_a_candidate_asked_is_metered_apart(serve):
+    it = client(serve(Endpoint_(said("x"))))
+    ask(it)
+
+    async def inside() -> dict[str, Any]:
+        with metered() as meter:
+            await it.chat("user", ASK, seed=2)
+        return meter
+
+    assert loop.run(inside()) == {"requests": 1, "tokens_in": 7, "tokens_out": 3, "cost": None}
+    assert it.usage["user"].requests == 2
+
+
+def test_the_key_is_sent_and_shows_up_in_no_error(serve, monkeypatch: pytest.MonkeyPatch, caplog):
+    secret = "sk-test-0123456789abcdef"
+    monkeypatch.setenv("MY_KEY", secret)
+    app = Endpoint_(JSONResponse({"error": {"message": f"bad key {secret} given"}}, 400))
+    it = Client(dict.fromkeys(("user",), Endpoint("tiny", serve(app), api_key_env="MY_KEY")))
+    with pytest.raises(LLMError) as error:
+        ask(it)
+    assert app.keys == [f"Bearer {secret}"]
+    assert secret not in str(error.value) and "[key]" in str(error.value) and secret not in caplog.text
+    assert secret not in repr(it)
+
+
+def test_checking_names_a_missing_key_a_wrong_model_and_a_dead_endpoint(
+    serve, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    url = serve(Endpoint_(said("x")))
+    for it, told in (
+        (Client(endpoints("gpt-4.1-mini")), "needs a key: set the environment variable OPENAI_API_KEY"),
+        (client(url, model="huge"), "has no model 'huge' for the role user; it has tiny"),
+        (client("http://127.0.0.1:9/v1"), "cannot be reached"),
+    ):
+        with pytest.raises(WorkbenchError, match=told):
+            loop.run(it.check())
+    assert loop.run(client(url).check())[0].split() == ["user", "tiny", "at", url]
+
+
+def test_blocking_calls_work_inside_a_running_loop():
+    import asyncio
+
+    async def cell() -> str:
+        return loop.run(asyncio.sleep(0, "done"))
+
+    assert asyncio.run(cell()) == "done"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[user\n", "is not TOML"),
+        ('[usr]\nmodel = "x"', "names the role 'usr'; the roles are default, user"),
+        ('[user]\nmodel = "x"\nkey = "y"', r"sets key under \[user\]"),
+    ],
+)
+def test_a_wrong_roles_file_is_refused_in_a_sentence(tmp_path: Path, text: str, told: str):
+    file = tmp_path / "roles.toml"
+    file.write_text(text)
+    with pytest.raises(WorkbenchError, match=told):
+        endpoints(roles_file=file)
+    with pytest.raises(WorkbenchError, match="cannot be read"):
+        endpoints(roles_file=tmp_path / "none.toml")
+
+
+def test_a_roles_file_gives_each_role_its_model_and_the_rest_the_default(tmp_path: Path):
+    file = tmp_path / "roles.toml"
+    file.write_text('[default]\nmodel = "a"\n[user]\nmodel = "b"\nbase_url = "http://127.0.0.1:1/v1"\n')
+    roles = endpoints(roles_file=file)
+    assert roles["agent"].model == "a" and roles["user"] == Endpoint("b", "http://127.0.0.1:1/v1")
+    assert endpoints()["mutation"].model == "rehearsal-mutation"
