@@ -21,9 +21,18 @@ def test_the_seed_program_lives_on_every_island():
 
 
 def test_a_cell_keeps_its_fittest_and_the_edges_belong_to_the_outer_bins():
-    members = [member(0, 0.2, 0.05, 0.05), member(1, 0.5, 0.41, 0.32), member(2, 0.4, 0.49, 0.39), member(3, 0.9, 1, 1)]
+    members = [
+        member(0, 0.2, 0.05, 0.05),
+        member(1, 0.5, 0.41, 0.32),
+        member(2, 0.4, 0.49, 0.39),
+        member(3, 0.9, 1, 1),
+    ]
     grid = Archive.replay(SETTINGS, members, 4).grid()
-    assert {cell: m.candidate_id for cell, m in grid.items()} == {(0, 0): "0000", (4, 3): "0001", (9, 9): "0003"}
+    assert {cell: m.candidate_id for cell, m in grid.items()} == {
+        (0, 0): "0000",
+        (4, 3): "0001",
+        (9, 9): "0003",
+    }
 
 
 def test_the_top_of_an_island_migrates_to_its_neighbors_every_fifth_generation():

@@ -19,7 +19,9 @@ def test_an_answer_may_hold_prose_and_several_blocks():
 
 
 def test_an_empty_replacement_deletes_the_lines():
-    assert apply(PROGRAM, parse("<<<<<<< SEARCH\nb = 2\n=======\n>>>>>>> REPLACE")) == PROGRAM.replace("b = 2\n", "")
+    assert apply(PROGRAM, parse("<<<<<<< SEARCH\nb = 2\n=======\n>>>>>>> REPLACE")) == PROGRAM.replace(
+        "b = 2\n", ""
+    )
 
 
 def test_blanks_at_line_ends_do_not_matter_when_nothing_matches_exactly():
