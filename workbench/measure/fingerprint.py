@@ -81,12 +81,17 @@ def _plan(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
 
 def _prepare(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
     frame = turns.lazy()
-    columns = frame.collect_schema().names()
+    columns = frame.collect_schema()
     missing = [name for name in ("dialogue_id", "role", "content") if name not in columns]
     if missing:
         raise WorkbenchError(
             f"the turns lack {', '.join(missing)}: expected dialogue_id, turn, role and content"
         )
+    kind = columns["content"]
+    if not (kind.is_numeric() or kind in (pl.String, pl.Boolean, pl.Null)):
+        raise WorkbenchError(f"the content of turns is of type {kind}: expected text")
+    if "turn" in columns and not columns["turn"].is_integer():
+        raise WorkbenchError(f"the turn numbers are of type {columns['turn']}: expected whole numbers from 0")
     if "turn" not in columns:
         frame = frame.with_row_index("turn")
     return (
