@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from workbench.evolve.progress import Progress
     from workbench.evolve.search import Search
     from workbench.evolve.settings import Settings
+    from workbench.llm.roles import Endpoint
 
 EPILOG = {
     "workbench": """examples:
@@ -69,7 +70,15 @@ def evolve(args: argparse.Namespace) -> None:
     from workbench.llm.roles import endpoints
 
     roles = endpoints(args.model, args.base_url, roles_file=args.roles, temperature=args.temperature)
-    names: tuple[str, ...] = ("domain", "seed", "generations", "proposals", "train_tasks", "validation_tasks", "test_tasks")
+    names: tuple[str, ...] = (
+        "domain",
+        "seed",
+        "generations",
+        "proposals",
+        "train_tasks",
+        "validation_tasks",
+        "test_tasks",
+    )
     names += ("test_personas", "islands", "early_stop", "selection", "concurrency", "max_cost", "max_tokens")
     settings = _settings(roles=roles, **{n: getattr(args, n) for n in names if getattr(args, n) is not None})
     _drive(args.run, settings)
@@ -161,9 +170,10 @@ def personas(args: argparse.Namespace) -> None:
         source = _read_text(path)
 
     async def ask() -> list[Any]:
-        client = Client(endpoints(args.model, args.base_url))
+        roles = endpoints(args.model, args.base_url)
+        await _answers(roles, ("generator",))
+        client = Client(roles)
         try:
-            await client.check(("generator",))
             return await personas_of(source, task, args.n, client, args.seed, tries=1)
         finally:
             await client.aclose()
@@ -242,8 +252,7 @@ def doctor(args: argparse.Namespace) -> None:
 
     import workbench
     from workbench.llm import loop
-    from workbench.llm.client import Client
-    from workbench.llm.roles import endpoints
+    from workbench.llm.roles import ROLES, endpoints
     from workbench.measure.reference import humans
     from workbench.simulate import tau2
     from workbench.simulate.sandbox import sandbox_level
@@ -272,14 +281,7 @@ def doctor(args: argparse.Namespace) -> None:
     print(f"traces     {folder or 'none (set WORKBENCH_TRACES to a folder of real traces to use them)'}")
     print(f"key        OPENAI_API_KEY is {'set' if os.environ.get('OPENAI_API_KEY') else 'not set'}")
 
-    async def check() -> list[str]:
-        client = Client(endpoints(args.model, args.base_url, roles_file=args.roles))
-        try:
-            return await client.check()
-        finally:
-            await client.aclose()
-
-    for line in loop.run(check()):
+    for line in loop.run(_answers(endpoints(args.model, args.base_url, roles_file=args.roles), ROLES)):
         print(f"model      {line}")
 
 
@@ -292,16 +294,31 @@ def _settings(**given: Any) -> Settings:
     return Settings(**given)
 
 
+async def _answers(roles: Mapping[str, Endpoint], which: Sequence[str]) -> list[str]:
+    """Ask the endpoints of some roles whether they answer; return a line for each role."""
+    from workbench.llm.client import Client
+
+    client = Client(roles)
+    try:
+        return await client.check(which)
+    finally:
+        await client.aclose()
+
+
 def _drive(path: str, settings: Settings) -> None:
+    from workbench.evolve.curriculum import choose_tasks
     from workbench.evolve.progress import duration
     from workbench.llm import loop
+    from workbench.llm.roles import ROLES
 
+    if not (Path(path) / "run.json").exists():
+        choose_tasks(settings)  # a mistake in the settings is told before any endpoint is asked
+    lines = loop.run(_answers(settings.roles, sorted(set(ROLES) - {"judge"})))
     with _open_search(path, settings) as search:
         left = max(0, settings.generations + 1 - search.generation)
         who = "the rehearsal models, stand-ins" if len(settings.rehearsed) == 6 else "real models"
         print(f"Run {search.run.run_id} in {path}: {settings.domain}, seed {settings.seed}, {who}.")
-        for line in loop.run(search.client.check()):
-            print(f"  {line}")
+        print("\n".join(f"  {line}" for line in lines))
         print(
             f"Plan: {left} generations to go of {settings.generations + 1} (with the seed program), about "
             f"{search.progress.total} episodes; {len(search.tasks['train'])} train, "
