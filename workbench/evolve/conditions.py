@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any
 
@@ -31,7 +31,7 @@ def dp_program() -> str:
     return (resources.files("workbench.simulate.programs") / "dp.py").read_text()
 
 
-def evaluate(search: Search, *, again: bool = False) -> None:
+def evaluate(search: Search, *, only: Sequence[str] = CONDITIONS, again: bool = False) -> None:
     """Evaluate what is not yet evaluated: humans, base, DP, initial and evolved, on the test tasks.
 
     The base simulator runs each task N times with different seeds: its first run is the paper's
@@ -46,7 +46,7 @@ def evaluate(search: Search, *, again: bool = False) -> None:
         "initial": seed_program,
         "evolved": lambda: run.program(best),
     }
-    todo = [c for c in CONDITIONS if again or not _current(run, c, best)]
+    todo = [c for c in only if again or not _current(run, c, best)]
     search.progress.total = search.progress.done + sum(len(tasks) * n for c in todo if c != "humans")
     for condition in todo:
         search.progress.at(f"held-out evaluation: {condition}")
