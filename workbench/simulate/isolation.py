@@ -23,6 +23,7 @@ WRAPPER = """\
   for fd in /proc/self/fd/*; do
     case ${{fd##*/}} in 0|1|2|255) ;; *) eval "exec ${{fd##*/}}>&-" ;; esac
   done
+  case $1 in subprocess) exec 2>/dev/null ;; esac
   ulimit -c 0
   ulimit -v {kilobytes}
   {command} "$@" 255>&-

@@ -6,6 +6,7 @@ The contract is `generate_personas_detailed(c, axes, n)` beside the module varia
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,15 +23,16 @@ ID_CHARS = 100
 
 SUBSET = """\
 A program is one file of synchronous-looking Python for a sandboxed interpreter.
-Supported: functions with defaults, *args and **kwargs; closures; lambda; f-strings; str.format and %; list, dict
-and set comprehensions; unpacking; slicing; try/except/finally; with; match; the walrus; decorators on functions;
-plain classes and @dataclass without inheritance; type hints and `from __future__ import annotations`.
-Modules: base64, bisect, collections, copy, csv, dataclasses, datetime, decimal, functools, hashlib, itertools,
-json, math, random (seeded by the host), re, time, typing, unicodedata. No others.
-Not supported: class inheritance (so no exceptions, enums or TypedDicts of your own); @property, @staticmethod,
-@classmethod; yield; del; import *; str.format_map; textwrap, string, statistics, enum, heapq, operator, logging.
-Generator expressions become lists, so next(x for x in ...) fails: use a loop or an index.
-No files, network, environment, clock or input; print is discarded.
+Supported: functions with defaults, *args and **kwargs; closures, nonlocal, lambda; f-strings, str.format and %;
+list, dict and set comprehensions; unpacking; slicing; try/except/else/finally; with; match; the walrus; decorators
+on functions; classes and @dataclass without inheritance; type hints and `from __future__ import annotations`.
+Modules: base64, bisect, collections, copy, csv, dataclasses, datetime, decimal, functools, hashlib, itertools, json, math, random, re, time, typing, unicodedata.
+No other module can be imported: not string, textwrap, statistics, enum, heapq, operator, logging, contextlib or numpy.
+Not supported: class inheritance (so no exceptions, enums, TypedDict or NamedTuple classes of your own); @property,
+@staticmethod and @classmethod; yield; del; import *; str.format_map and str.translate; re.sub with a function;
+functools.wraps; typing.cast and TypeAlias; callable, globals, vars and input.
+A generator expression becomes a list, so next(x for x in ...) fails: use a loop or an index.
+There are no files, no network and no environment; the clock stands still, random is seeded, print is discarded.
 The host offers, without import and without await:
 complete(system, user) -> str, one request to the model;
 complete_many([(system, user), ...]) -> list of str, the same in parallel and in order;
@@ -75,16 +77,16 @@ async def run_program(
     ProgramRejected
         The program broke the contract or a limit.
     Exception
-        Whatever ``complete`` raised, as it is: an endpoint that fails never rejects a program. Only a model
-        that answers with nothing usable (`workbench.llm.client.LLMError` of kind ``content``) is first raised inside the program,
-        as a RuntimeError, so that it may ask again; not caught there, it comes out as that `LLMError`.
+        Whatever ``complete`` raised, as it is: an endpoint that fails never rejects a program. Only an
+        `LLMError` of kind ``content`` (the model answered, with nothing usable) is first raised inside the
+        program, as a RuntimeError, so that it may ask again; not caught there, it comes out as it was.
     """
     if n < 1:
         raise WorkbenchError(f"A program writes at least 1 persona, not {n}.")
     limits = limits or Limits()
-    host = Host(complete, limits)
 
     async def work() -> list[Persona]:
+        host = Host(complete, limits)
         async with _loaded(source, limits, seed) as (program, axes):
             records = await program.feed(
                 "generate_personas_detailed(c_of_host, DIVERSITY_AXES, n_of_host)",
@@ -130,6 +132,8 @@ async def _loaded(source: str, limits: Limits, seed: int) -> AsyncIterator[tuple
         raise reject(
             "contract", f"the program has {len(source):,} characters; {limits.source_chars:,} are allowed"
         )
+    if not re.search(r"^\s*[^\s#]", source, flags=re.MULTILINE):
+        raise reject("contract", "the program is empty")
     async with session(limits, seed) as program:
         stage = "while the module loads"
         await program.feed(without_helper_import(clean(source)), stage=stage, host=too_early())
@@ -174,6 +178,8 @@ def _axes(value: Any) -> list[dict]:
 def _personas(records: Any, axes: list[str], n: int) -> list[Persona]:
     """Check what generate_personas_detailed returned."""
     what = "generate_personas_detailed"
+    if isinstance(records, str) and records.startswith("<coroutine"):
+        raise _broken(what, "must be a plain function, not an async one")
     if not isinstance(records, (list, tuple)):
         raise _broken(what, f"must return a list of {n} records, not {_show(records)}")
     if len(records) != n:
@@ -225,6 +231,8 @@ def _text(value: Any, where: str, most: int = TEXT_CHARS, *, empty: bool = False
         raise _broken(where, f"has {len(value):,} characters; at most {most:,} are allowed")
     if not empty and not value.strip():
         raise _broken(where, "is empty")
+    if value in ("[...]", "{...}"):  # how monty writes a list or a dict inside itself
+        raise _broken(where, "is a list or dict that contains itself; it must be text")
     return value
 
 
@@ -236,7 +244,7 @@ def _show(value: Any) -> str:
     """Show a value of the sandbox without walking it."""
     if isinstance(value, str):
         return repr(value if len(value) <= 60 else value[:60] + "…")
-    if value is None or isinstance(value, bool) or (isinstance(value, (int, float)) and abs(value) < 1e15):
+    if value is None or isinstance(value, (bool, float)) or (isinstance(value, int) and abs(value) < 10**15):
         return repr(value)
     name = getattr(value, "name", None)
     if type(value).__module__.startswith("pydantic_monty") and isinstance(name, str):

@@ -214,9 +214,10 @@ class Session:
         known = [stage]
         if self.asked_from:
             known.append(f"after it had called the host in {self.asked_from}")
-        loops = [str(i) for i, line in enumerate(self.lines, 1) if re.match(r"\s*while\b", line)]
-        if loops:
-            known.append(f"while loops begin in line {', '.join(loops[:5])}")
+        for word in ("while",) if isinstance(error.exception(), TimeoutError) else ("raise",):
+            lines = [str(i) for i, line in enumerate(self.lines, 1) if re.match(rf"\s*{word}\b", line)]
+            if lines:
+                known.append(f"{word} stands in line {', '.join(lines[:5])}")
         return "; ".join(known)
 
     def _rejection(self, error: monty.MontyError, stage: str) -> ProgramRejected:
@@ -228,14 +229,14 @@ class Session:
         message = str(inner)[:300]
         if isinstance(inner, TimeoutError) and "time limit exceeded" in message:
             kind, problem = "time", f"the program computed for more than {limits.seconds:g} s"
-        elif isinstance(inner, MemoryError) and "memory limit exceeded" in message:
+        elif isinstance(inner, MemoryError) and "memory limit" in message:
             kind, problem = "memory", f"the program used more than {limits.memory_mb} MB of memory"
         elif isinstance(inner, RecursionError):
             kind, problem = "recursion", f"calls were nested more than {limits.recursion} deep"
         elif isinstance(inner, RuntimeError) and message.startswith("suspension limit"):
             kind, problem = "host_calls", "the program called the host, or imported, far too often"
-        elif isinstance(inner, NotImplementedError) and "monty" in message:
-            feature = message.rpartition("does not yet support ")[2]
+        elif isinstance(inner, NotImplementedError) and ("monty" in message or "not supported" in message):
+            feature = message.rpartition("does not yet support ")[2].removesuffix(" are not supported")
             kind, problem = "unsupported", f"the sandbox does not support {feature}"
         elif isinstance(error, monty.MontySyntaxError):
             kind, problem = "syntax", message
@@ -243,14 +244,22 @@ class Session:
             kind, problem = "forbidden", f"{type(inner).__name__}: {message}"
         else:
             kind, problem = "runtime", f"{type(inner).__name__}: {message}".rstrip(": ")
-            if "object is not an iterator" in message:
-                problem += ", for a generator expression is a list here: use a loop or an index"
+            problem = problem.replace("Internal error in monty: ", "")
+            problem += next((hint for sign, hint in HINTS.items() if sign in message), "")
         where = self._where(error, stage)
-        if kind == "runtime" and isinstance(inner, TypeError) and not where.startswith("line"):
-            kind = "contract"  # raised by the call itself: the function takes other arguments
+        own = message.startswith("generate_personas_detailed()") or not where.startswith("line")
+        if kind == "runtime" and isinstance(inner, TypeError) and own:
+            kind, problem = (
+                "contract",
+                f"{problem}, for the host calls generate_personas_detailed(c, axes, n)",
+            )
         return reject(kind, f"{problem} ({where})")
 
 
+HINTS = {
+    "object is not an iterator": ", because a generator expression is a list here: use a loop or an index",
+    "can't be awaited": ", because host functions are called without await",
+}
 MISSING = {
     "DIVERSITY_AXES": "the module variable DIVERSITY_AXES: a list of axes, which may be empty",
     "generate_personas_detailed": "the function generate_personas_detailed(c, axes, n)",
@@ -259,7 +268,8 @@ MISSING = {
 
 def reject(kind: str, problem: str) -> ProgramRejected:
     """Make a rejection of a problem, with the advice that goes with its kind."""
-    return ProgramRejected(kind, " ".join(f"{problem}. {ADVICE[kind]}".split()))
+    text = "".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in f"{problem}. {ADVICE[kind]}")
+    return ProgramRejected(kind, " ".join(text.split()))
 
 
 @asynccontextmanager
