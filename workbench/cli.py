@@ -231,7 +231,7 @@ def fingerprint(args: argparse.Namespace) -> None:
         return
     print(f"{'mean of':<28}" + "".join(f"{Path(f).name[:26]:>28}" for f in args.files))
     for feature in FEATURES:
-        print(f"{feature:<28}" + "".join(f"{frame[feature].mean():>28.3f}" for frame in frames))
+        print(f"{feature:<28}" + "".join(f"{frame[feature].to_numpy().mean():>28.3f}" for frame in frames))
 
 
 def rehearsal(args: argparse.Namespace) -> None:
