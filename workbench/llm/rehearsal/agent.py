@@ -19,8 +19,8 @@ Pair = tuple[Json, Json]
 ASK = "(yes/no)"  # ends every proposal; what the customer says next is the answer to it
 HOLD = "YOU ARE BEING TRANSFERRED TO A HUMAN AGENT. PLEASE HOLD ON."
 VERB = re.compile(
-    r"(?P<keep>\b(?:keep|leave|forget)\b(?= (?:about )?(?:the|my|that|it)\b))|(?P<undo>\b(?:cancel|return) or (?:cancel|return))"
-    r"|(?P<return>\breturn(?:ing|ed)?\b|sen[dt]\w* \w+ back|get rid of)|(?P<cancel>\bcancel(?!l?ed\b|lation)\w*|call off|remov\w+)"
+    r"(?P<keep>\b(?:keep|leave|forget)\b(?= (?:about )?(?:the|my|that|it)\b))|(?P<undo>\b(?:cancel|return) or (?:cancel|return)|no longer need\b|don't need\b)"
+    r"|(?P<return>\breturn(?:ing|ed)?\b|sen[dt]\w* \w+ back|get rid of)|(?P<cancel>\bcancel(?!l?ed\b|lation)\w*|be cancell?ed|call off|remov\w+)"
     r"|(?P<change>exchang\w*|swap\w*|\bswitch(?:ing)?\b(?! type)|modif\w*|\bchang(?:e|ing)\b(?! (?:my|your) mind)|\breplac\w+"
     r"|upgrad\w*|adjust\w*|trad(?:e|ing)\b|\bcorrect (?=all|my|the|order)|\bupdat\w+|\badd\b)"
     r"|(?P<info>(?:want|like|need|love)(?: to)? know|wonder\w*|(?:tell|let) me(?: know)?|\bcheck\b|how (?:many|much|long)|\bwhat\b"
@@ -63,7 +63,7 @@ def _plain(text: str) -> str:
 
 @lru_cache(8192)
 def _grams(text: str) -> frozenset[str]:
-    words = re.findall(r"[a-z0-9]+(?:\.\d+)?%?", _plain(text))
+    words = re.findall(r"[a-z0-9]+(?:\.\d+)?%?", _plain(text).replace("'", ""))
     return frozenset("".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, min(i + 4, len(words)) + 1))
 
 
@@ -85,13 +85,15 @@ def _says(text: str, key: str, value: str) -> bool:
         return bool(re.search(rf"\b(?:no|not|without|non)\s?(?:\w+ )?{head}", plain))
     if low == "yes":
         return head in plain and not _says(text, key, "no") and "same" not in plain
+    if squeezed in SIZES and len(squeezed) == 1:
+        return "size" in key and bool(re.search(rf"(?<!extra )\b{SIZES[squeezed]}\b|\bsize:? {squeezed}\b|\b{squeezed} size|^{squeezed}\b", plain))
     if squeezed in grams or squeezed + "s" in grams or squeezed.removesuffix("s") in grams:
         return not re.search(rf"\b{squeezed} (?:\w+ )?(?:less|more|fewer)\b", plain)
     if squeezed in SIZES:
         return "size" in key and bool(re.search(rf"(?<!extra )\b{SIZES[squeezed]}\b", plain))
     if number := re.match(r"([\d.]+)\s*([a-z])", low):
         return bool(re.search(rf"(?<![\d.#]){re.escape(number[1])} ?{number[2]}\w*(?! (?:less|more|fewer))\b", plain))
-    return any(len(g) > 3 and g[0] == squeezed[0] and (squeezed.startswith(g) or _near(g, squeezed)) for g in grams)
+    return any(len(g) > 3 and g[0] == squeezed[0] and g not in _plain(key) and (squeezed.startswith(g) or _near(g, squeezed)) for g in grams)
 
 
 @lru_cache(16384)
@@ -248,7 +250,7 @@ def _wishes(talk: Talk) -> tuple[list[Wish], list[str]]:
     """Read what is still wanted, and the questions not answered yet."""
     wishes: list[Wish] = []
     questions: list[str] = []
-    names: tuple[str, ...] = ()
+    recent: tuple[tuple[str, ...], str] = ((), "")
     for at, text, asked in talk.turns:
         open_ = not any(said_at > max(at, talk.known) for said_at, _ in talk.says)
         for sentence in re.split(r"(?<=[.!?;])\s+|\n+", _plain(text)):
@@ -260,8 +262,9 @@ def _wishes(talk: Talk) -> tuple[list[Wish], list[str]]:
                 if kind == "info":
                     questions += [clause] if open_ else []
                 elif at > talk.settled:
-                    _read(kind, clause, at, wishes, names, talk, asked)
-                names = tuple(n for *_, hit in _mentions(clause, talk.names) for n in hit) or names
+                    _read(kind, clause, at, wishes, recent, talk, asked)
+                names = tuple(n for *_, hit in _mentions(clause, talk.names) for n in hit)
+                recent = (names, clause) if names else recent
     return wishes, questions
 
 
@@ -271,7 +274,7 @@ def _clauses(sentence: str) -> list[tuple[str, str]]:
     cuts, last = [(0, "")], 0
     for match in VERB.finditer(sentence):
         kind, gap = str(match.lastgroup), sentence[last : match.start()]
-        if kind in ("return", "cancel", "change") and re.search(r"(?:n'?t|not|never|instead of|rather than)(?: \w+){0,2} $", gap):
+        if kind in ("return", "cancel", "change") and re.search(r"(?:n't|\bdont|\bnot|\bnever|instead of|rather than)(?: \w+){0,2} $", gap):
             kind = "keep"
         if not cuts[-1][1] or re.fullmatch(r"\s*(?:or|and|,|to|/)*\s*", gap):
             cuts[-1] = (cuts[-1][0], cuts[-1][1] or kind)
@@ -284,55 +287,65 @@ def _clauses(sentence: str) -> list[tuple[str, str]]:
     return [(kind, sentence[start:end]) for (start, kind), end in zip(cuts, ends, strict=True)]
 
 
-def _read(kind: str, clause: str, at: int, wishes: list[Wish], names: tuple[str, ...], talk: Talk, asked: str) -> None:
+def _read(kind: str, clause: str, at: int, wishes: list[Wish], recent: tuple[tuple[str, ...], str], talk: Talk, asked: str) -> None:
     """Turn a clause into wishes, or into more words for the wishes there are."""
     body, *rest = EXCEPT.split(clause, maxsplit=1)
     spare = {n for part in rest for *_, hit in _mentions(part, talk.names) for n in hit}
-    found = _mentions(body, talk.names)
-    orders = tuple(dict.fromkeys(o for o in re.findall(r"#?w?\d{7}\b|\b(?=[a-z]*\d)[a-z0-9]{6}\b", clause)))
-    orders = tuple("#W" + o[-7:] if o[-7:].isdigit() else o.upper() for o in orders)
+    whole = bool(re.search(r"\b(?:all|every) (?:of )?(?:my |the )?items\b|\beverything\b", body))
+    found = [] if whole else list(_mentions(body, talk.names))
+    ids = ["#w" + digits for digits in re.findall(r"(?<!\w)#?w?(\d{7})\b", clause)] + [o.lower() for o in talk.orders if o.lower() in clause]
+    orders = tuple(dict.fromkeys("#W" + o[2:] if o[0] == "#" else o.upper() for o in ids))
     mentioned = {n for *_, hit in found for n in hit}
     if kind == "change" and re.search(r"\baddress|ship(?:ped|ping)?\b.* to\b|deliver(?:ed|y)? to|sent? to", clause):
         kind = "address"
     elif kind == "change" and not found and re.search(r"pay(?:ment|ing)|card\b", clause) and "difference" not in clause:
         kind = "payment"
     elif kind == "keep":
-        gone = mentioned or (set(names) if " it" in clause else set())
+        gone = mentioned or (set(recent[0]) if " it" in clause else set())
         wishes[:] = [w for w in wishes if not set(w.names) & gone and (w.names or not re.search(r"\b(?:it|order)\b", clause))]
         for w in wishes:
             w.spare |= gone
         return
     if re.search(r"\b(?:only|just)\b", clause) and mentioned and any(set(w.names) & mentioned for w in wishes):
         wishes[:] = [w for w in wishes if set(w.names) & mentioned]
-    if not kind:
+    if not kind or (kind == "undo" and not found and wishes and "need" in clause):
         last = [w for w in wishes if w.names and any(n in asked for n in w.names)] or wishes[-1:]
         lead = body[: found[0][0]] if found and not any(set(w.names) & mentioned for w in last) else body
+        lead = "" if re.search(r"\bnot sure|n't (?:know|have)|no idea|^(?:thank|thanks|yes|ok|i appreciate)\b", lead) else lead
         for w in last:
             w.pre += " " + lead if "Which one" in asked or w.kind in ("return", "cancel", "undo") else ""
-            w.goal.append(lead if "Which one" not in asked else "")
+            w.goal += [lead] if lead and "Which one" not in asked else []
             w.orders += orders
         if not wishes or not mentioned or all(set(w.names) & mentioned for w in last):
             return
         kind = wishes[-1].kind
-    if kind in ("address", "payment") or (not found and (spare or MANY.search(body) or "order" in body or orders)):
-        wishes[:] = [w for w in wishes if w.kind != kind or w.orders not in (orders, ())]
+    if kind in ("address", "payment") or (not found and (whole or spare or MANY.search(body) or re.search(r"\border\b", body) or orders)):
+        single = not whole and not orders and not re.search(r"\b(?:all|every|both)\b|orders", body) and kind == "cancel"
+        about = {n for w in wishes for n in w.names} or set(recent[0])
+        orders = orders or tuple(o["order_id"] for o in talk.orders.values() if single and {i["name"] for i in o["items"]} & about and o["status"] == "pending")
+        wishes[:] = [w for w in wishes if w.at == at or (w.kind != kind if kind in ("address", "payment") else w.kind in ("address", "payment"))]
         wishes.append(Wish(kind, at, tuple(mentioned), clause, [clause], orders, spare))
         return
+    context, start = "", 0
+    if not found and recent[0] and not any(w.names == () for w in wishes):
+        verb = VERB.search(body)
+        context, start = recent[1] + " ", verb.end() if verb else 0
+        found = [(start, start, recent[0])]
     if not found:
-        found = ((0, 0, names),) if names and not any(w.names == () for w in wishes) else ()
-        if not found:
-            wishes.append(Wish(kind, at, (), clause, [clause], orders))
-            return
+        wishes.append(Wish(kind, at, (), clause, [clause], orders))
+        return
     goal = ""
     for k in range(len(found) - 1, -1, -1):
         start, end, hit = found[k]
         if k and set(found[k - 1][2]) & set(hit):
             continue
-        left = max([found[k - 1][1] if k else 0, *[m.end() for m in re.finditer(r",|\band\b", body[:start])][-1:]])
-        right = next((m.start() for s, _, h in found[k + 1 :] if not set(h) & set(hit) for m in re.finditer(r"$|(?:,|\band\b)[^,]*$", body[:s])), len(body))
-        split = re.search(r"\b(?:to|for|into|with|but|instead)\b|,|;", body[end:right])
+        left = max(found[k - 1][1] if k else 0, body.rfind(",", 0, start) + 1, body.rfind(" and ", 0, start) + 1)
+        after = next((s for s, _, h in found[k + 1 :] if not set(h) & set(hit)), 0)
+        right = max(body.rfind(",", end, after), body.rfind(" and ", end, after)) if after else len(body)
+        right = after if right < 0 else right
+        split = re.search(r"\b(?:to|for|into|with|but|instead)\b", body[end:right]) or re.search(r"[,;]", body[end:right])
         cut = end + split.start() if split else right
-        pre, own = body[left:cut], body[cut:right]
+        pre, own = context + body[left:cut], body[cut:right]
         goal = own if len(own.split()) > 2 else goal
         old = next((w for w in wishes if set(w.names) & set(hit) and w.kind != "address"), None)
         if old is None:
@@ -370,7 +383,7 @@ def _items(talk: Talk, wish: Wish, plan: Plan) -> list[Pair]:
     for pattern, status in ((r"\bpending\b|just (?:ordered|placed)|not (?:yet )?(?:received|shipped)", "pending"), (r"\b(?:received|delivered|arrived)\b", "delivered")):
         if re.search(pattern, wish.pre):
             found = [p for p in found if p[0]["status"] == status] or found
-    scores = [sum(_says(wish.pre, k, v) for k, v in p[1]["options"].items()) for p in found]
+    scores = [sum(_says(wish.pre, k, v) for k, v in p[1]["options"].items()) + 9 * (p[1]["item_id"] in wish.pre) for p in found]
     if wish.names:
         found = [p for p, score in zip(found, scores, strict=True) if score == max(scores)]
     for pattern, pick in ((DEAR, max), (CHEAP, min)):
@@ -380,8 +393,8 @@ def _items(talk: Talk, wish: Wish, plan: Plan) -> list[Pair]:
     if len(found) < 2 or plural or MANY.search(wish.pre) or not wish.names or wish.spare:
         return found
     if len({(o["order_id"], i["item_id"]) for o, i in found}) > 1 and talk.asked(f"Which one of the {found[0][1]['name']}", wish.at) < 2:
-        choice = "; ".join(f"{_label(i)} in {o['status']} order {o['order_id']}" for o, i in found[:6])
-        plan.questions.append(f"I see {choice}. Which one of the {found[0][1]['name']} items do you mean?")
+        choice = "\n".join(f"- {i['item_id']}: {_label(i)} in {o['status']} order {o['order_id']}" for o, i in found[:6])
+        plan.questions.append(f"I see these:\n{choice}\nWhich one of the {found[0][1]['name']} items do you mean?")
         return []
     return found[:1]
 
@@ -505,8 +518,8 @@ def _retail(talk: Talk) -> Plan:
         pairs = _items(talk, Wish("cancel", wish.at, orders=wish.orders) if wish.kind == "payment" else wish, plan)
         found = list({o["order_id"]: o for o, _ in pairs}.values())
         if not wish.names and len(found) > 1 and not wish.orders and not MANY.search(text) and "orders" not in text:
-            listed = "; ".join(f"{o['order_id']} ({', '.join(i['name'] for i in o['items'])})" for o in found)
-            plan.questions.append(f"I see {listed}. Which order do you mean?")
+            listed = "\n".join(f"- {o['order_id']}: {', '.join(i['name'] for i in o['items'])} ({o['status']})" for o in found)
+            plan.questions.append(f"I see these:\n{listed}\nWhich order do you mean?")
             continue
         for order, item in pairs:
             if wish.kind == "payment":
@@ -549,10 +562,10 @@ def _choose(talk: Talk, wish: Wish, item: Json, plan: Plan) -> Json | None:
     if len(best) == 1 or (best and talk.asked(several, wish.at)):
         return min(best, key=lambda v: float(v["price"]))
     near = best or sorted(stock, key=lambda v: -sum(v["options"][k] == x for k, x in item["options"].items()))[:6]
-    options = "; ".join(f"{', '.join(v['options'].values())} at ${v['price']:.2f}" for v in near)
+    options = "\n".join(f"- {v['item_id']}: {', '.join(v['options'].values())}, ${v['price']:.2f}" for v in near)
     lead = several if best else f"Unfortunately that is not available for the {item['name']}, but we have" if clear else f"For the {item['name']} we have"
     if talk.asked(lead, wish.at) < 2:
-        plan.questions.append(f"{lead} {options}. Which would you like instead?")
+        plan.questions.append(f"{lead}:\n{options}\nWhich option would you like instead?")
     return None
 
 
@@ -661,7 +674,8 @@ def _speak(talk: Talk, plan: Plan, at: int, low: str, seed: int) -> str:
     parts = [f"Unfortunately that did not go through ({c[3].removeprefix('Error: ')})." for c in writes if _failed(c[3])]
     if len(parts) < len(writes):
         parts.append(["All done, this has been processed.", "That has been completed.", "Done, your request has been processed."][seed % 3])
-    parts += [note for note in dict.fromkeys(plan.notes) if note not in told]
+    fresh = [note for note in dict.fromkeys(plan.notes) if note not in told]
+    parts += fresh or (list(dict.fromkeys(plan.notes))[-1:] if not (parts or plan.questions or plan.lines) else [])
     if plan.questions:
         parts.append(plan.questions[0])
     elif plan.lines:
