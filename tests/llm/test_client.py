@@ -96,8 +96,27 @@ def test_a_dead_endpoint_is_a_transport_error_in_one_sentence():
     with pytest.raises(
         LLMError, match=r"http://127.0.0.1:9/v1 cannot be reached; is the server running"
     ) as error:
-        ask(client("http://127.0.0.1:9/v1", max_retries=0))
+        ask(client("http://127.0.0.1:9/v1", max_retries=0, patience=0))
     assert error.value.kind == "transport"
+
+
+def test_an_endpoint_that_dies_for_a_while_is_waited_for_and_said_so(serve, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("workbench.llm.limit.PAUSE_FIRST", 0.05)
+    down = [Response("down", 500, headers={"retry-after-ms": "1"})] * 4
+    told: list[str] = []
+    it = client(serve(Endpoint_(*down, said("back"))), max_retries=1, patience=30, on_wait=told.append)
+    assert ask(it).content == "back"
+    assert told and "Waiting for it." in told[0]
+
+
+def test_overload_shrinks_the_requests_in_flight_and_success_grows_them_back(serve):
+    busy = Response("{}", 429, headers={"retry-after-ms": "1"})
+    it = client(serve(Endpoint_(busy, said("x"))), concurrency=10)
+    ask(it)
+    assert it.limit.now == pytest.approx(7 + 1 / 7)
+    for i in range(40):
+        ask(it, seed=i)
+    assert it.limit.now == 10
 
 
 def test_a_finished_request_replays_for_nothing_and_another_seed_does_not(serve, tmp_path: Path):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import os
-import sqlite3
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,6 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from workbench.errors import WorkbenchError
+from workbench.llm.limit import Limit, Patience
+from workbench.llm.replies import Replies
 from workbench.llm.roles import ROLES, Endpoint, price
 
 Message = dict[str, Any]
@@ -104,6 +103,10 @@ class Client:
         Requests in flight at once, over all roles.
     max_cost, max_tokens
         Caps in US dollars and in tokens for the life of this client plus ``spent``.
+    patience
+        Seconds to wait for an endpoint that cannot be reached, over and above the retries of one request.
+    on_wait
+        Called with a sentence while the client waits for a dead endpoint.
     on_spend
         Called with (role, model, reply) for every reply that was not replayed.
     """
@@ -113,10 +116,12 @@ class Client:
     concurrency: int = 30
     timeout: float = 120.0
     max_retries: int = 5
+    patience: float = 600.0
     max_cost: float | None = None
     max_tokens: int | None = None
     spent: tuple[float, int] = (0.0, 0)
     on_spend: Callable[[str, str, Reply], None] | None = None
+    on_wait: Callable[[str], None] | None = None
     usage: dict[str, Usage] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -126,9 +131,10 @@ class Client:
                 raise WorkbenchError(
                     f"A cap in money needs a price for {', '.join(unpriced)}; use a cap in tokens instead."
                 )
-        self._slots = asyncio.Semaphore(self.concurrency)
+        self.limit = Limit(self.concurrency)
+        self._patience = Patience(self.patience)
         self._apis: dict[tuple[str | None, str, bool], Any] = {}
-        self._replies = _ReplyCache(self.cache) if self.cache else None
+        self._replies = Replies(self.cache) if self.cache else None
         self._cost, self._tokens = self.spent
 
     async def chat(
@@ -164,7 +170,7 @@ class Client:
                 reply = _parse(old, endpoint.model)._replace(cached=True)
                 self.usage.setdefault(role, Usage()).add(reply)
                 return reply
-        async with self._slots:
+        async with self.limit.slot():
             answer, reply = await self._ask(endpoint, body, role)
         if key and self._replies:
             self._replies.put(key, answer)
@@ -221,14 +227,28 @@ class Client:
     async def _post(self, endpoint: Endpoint, path: str, body: dict[str, Any]) -> dict[str, Any]:
         import openai
 
-        try:
-            # `post` costs a third of the CPU of `chat.completions.create`, which validates each tool schema.
-            answer = await self._api(endpoint).post(path, body=body, cast_to=object)
-        except openai.OpenAIError as error:
-            raise LLMError("transport", _sentence(endpoint, error)) from None
+        while True:
+            try:
+                # `post` costs a third of the CPU of `chat.completions.create`, which validates each tool schema.
+                answer = await self._api(endpoint).post(path, body=body, cast_to=object)
+                break
+            except openai.OpenAIError as error:
+                dead = isinstance(error, openai.APIConnectionError | openai.InternalServerError)
+                told = _sentence(endpoint, error)
+            if dead and not endpoint.offline and self.on_wait and self.patience:
+                self.on_wait(f"{told} Waiting for it.")
+            if not dead or endpoint.offline or not await self._patience.wait():
+                raise LLMError("transport", told)
+        self._patience.over()
+        self.limit.succeeded()
         if not isinstance(answer, dict):
             raise LLMError("content", f"{_where(endpoint)} answered with something that is not a JSON object")
         return answer
+
+    async def _watch(self, response: Any) -> None:
+        """See the refusals that the API client repeats by itself."""
+        if response.status_code in (429, 503, 529):
+            self.limit.overloaded()
 
     def _api(self, endpoint: Endpoint) -> Any:
         """Return the API client for an endpoint, made on first use."""
@@ -251,6 +271,7 @@ class Client:
                 self._apis[place] = openai.AsyncOpenAI(
                     api_key=_key_of(endpoint),
                     base_url=endpoint.base_url,
+                    http_client=openai.DefaultAsyncHttpx2Client(event_hooks={"response": [self._watch]}),
                     timeout=openai.Timeout(self.timeout, connect=10.0),
                     max_retries=self.max_retries,
                 )
@@ -296,27 +317,6 @@ class Client:
         if self._replies:
             self._replies.close()
             self._replies = None
-
-
-class _ReplyCache:
-    """Replies on disk above the client: one SQLite file, written by one process, safe to kill."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.execute("pragma journal_mode=wal")
-        self._db.execute("pragma synchronous=normal")
-        self._db.execute("create table if not exists reply(key text primary key, at real, answer text)")
-
-    def get(self, key: str) -> dict[str, Any] | None:
-        row = self._db.execute("select answer from reply where key=?", (key,)).fetchone()
-        return json.loads(row[0]) if row else None
-
-    def put(self, key: str, answer: dict[str, Any]) -> None:
-        self._db.execute("insert or replace into reply values(?,?,?)", (key, time.time(), json.dumps(answer)))
-
-    def close(self) -> None:
-        self._db.close()
 
 
 def _key(endpoint: Endpoint, body: dict[str, Any]) -> str:

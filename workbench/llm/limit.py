@@ -1,0 +1,86 @@
+"""How many requests may be in flight: shrinks when the endpoint is overloaded, grows back, waits when it is dead."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+SHRINK, PAUSE_FIRST, PAUSE_LONGEST = 0.7, 2.0, 30.0
+
+
+class Limit:
+    """A shared number of slots between 1 and ``most``, in the order in which they were asked for.
+
+    ``overloaded`` takes away three tenths, at most once a second, because one burst of refusals is one
+    sign; every success gives a little back. What is in flight is never cut short.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.now = float(most)
+        self.in_flight = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._shrunk = 0.0
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Hold a slot for the block."""
+        if self._waiting or self.in_flight >= int(self.now):
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():  # the slot was already handed over
+                    self._leave()
+                raise
+        else:
+            self.in_flight += 1
+        try:
+            yield
+        finally:
+            self._leave()
+
+    def overloaded(self) -> None:
+        """Shrink: the endpoint said that it has too much to do."""
+        if time.monotonic() - self._shrunk > 1.0:
+            self._shrunk = time.monotonic()
+            self.now = max(1.0, self.now * SHRINK)
+
+    def succeeded(self) -> None:
+        """Grow by one slot for each round of successes."""
+        self.now = min(float(self.most), self.now + 1.0 / max(1.0, self.now))
+
+    def _leave(self) -> None:
+        self.in_flight -= 1
+        while self._waiting and self.in_flight < int(self.now):
+            turn = self._waiting.popleft()
+            if not turn.cancelled():
+                self.in_flight += 1
+                turn.set_result(None)
+
+
+class Patience:
+    """Waiting for an endpoint that has died, up to ``seconds`` in a row; all requests share the wait."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.since: float | None = None
+        self._pause = PAUSE_FIRST
+
+    async def wait(self) -> bool:
+        """Wait a while and return True, or return False when patience has run out."""
+        self.since = self.since or time.monotonic()
+        if time.monotonic() - self.since >= self.seconds:
+            return False
+        left = self.since + self.seconds - time.monotonic()
+        pause, self._pause = min(self._pause, left), min(self._pause * 1.5, PAUSE_LONGEST)
+        await asyncio.sleep(max(0.0, pause))
+        return True
+
+    def over(self) -> None:
+        """Forget the trouble: the endpoint answers again."""
+        self.since, self._pause = None, PAUSE_FIRST
