@@ -1,0 +1,283 @@
+"""Charts: a frame and its provenance in, an Altair chart out; no widgets, no reading of files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from workbench.show.style import LOOKS, TERMS, Look, change
+
+WIDTH, HEIGHT = 210, 170
+TERM_NAMES = {
+    "human_likeness": "Human-likeness",
+    "coverage_equal_n": "Coverage, equal N",
+    "score_equal_n": "Score, equal N",
+    "coverage": "Coverage, paper's protocol",
+    "score": "Score, paper's protocol",
+    "success": "Success",
+    "success_write": "Success, tasks that need a write",
+    "D1": "D1 style",
+    "D2": "D2 disclosure",
+    "D3": "D3 clarification",
+    "D4": "D4 error reaction",
+}
+
+
+def by_generation(frame: pl.DataFrame, references: pl.DataFrame, provenance: str) -> Any:
+    """Draw fitness, human-likeness and coverage by generation, train and validation, beside people.
+
+    Parameters
+    ----------
+    frame, references
+        From ``frames.generations`` and ``frames.references``; the latter may be empty.
+    provenance
+        One line that says where the numbers come from.
+    """
+    panels = [
+        _panel(frame, references, term, first=not i)
+        for i, term in enumerate(frame["term"].unique(maintain_order=True))
+    ]
+    note = "Crosses: train batches, with 95 % intervals; rings: validation; line: best so far."
+    beside = (
+        "Green band: people (95 %); dashed: base simulator, both on held-out tasks at equal N."
+        if len(references)
+        else "No people and no base simulator yet: they come with 'workbench evaluate'."
+    )
+    title = _takeaway(frame)
+    return alt.hconcat(*panels, spacing=24, title=alt.Title(title, subtitle=[note, beside, provenance]))
+
+
+def _panel(frame: pl.DataFrame, references: pl.DataFrame, term: str, *, first: bool) -> Any:
+    look = LOOKS["search"]
+    part = frame.filter(term=term)
+    train, valid = part.filter(split="train"), part.filter(split="validation")
+    last = max(_last(part), 1)
+    x = alt.X(
+        "generation:Q", title="generation", scale=alt.Scale(domain=[0, last]), axis=alt.Axis(tickMinStep=1)
+    )
+    y = alt.Y("value:Q", title=None, scale=alt.Scale(domain=[0, 1]))
+    tip = ["candidate_id:N", "generation:Q", "n_personas:Q", alt.Tooltip("value:Q", format=".3f")]
+    layers: list[alt.Chart] = []
+    for row in references.filter(term=term).iter_rows(named=True):
+        where = pl.DataFrame([{**row, "from": 0, "to": last, "name": LOOKS[row["condition"]].name}])
+        layers += _reference(where, LOOKS[row["condition"]], band=row["condition"] == "humans")
+    detail = ["run:N"]
+    layers += [
+        alt.Chart(train).mark_rule(color=look.color, opacity=0.22).encode(x=x, y="low:Q", y2="high:Q"),
+        alt.Chart(train)
+        .mark_point(shape=look.shape, color=look.color, filled=True, size=45, opacity=0.5)
+        .encode(x=x, y=y, tooltip=tip, detail=detail),
+        alt.Chart(train)
+        .mark_line(color=look.color, interpolate="step-after", strokeWidth=2)
+        .encode(x=x, y="best:Q", detail=detail),
+        alt.Chart(valid)
+        .mark_point(shape="circle", color=look.color, filled=False, size=60, strokeWidth=1.5)
+        .encode(x=x, y=y, tooltip=tip, detail=detail),
+    ]
+    return alt.layer(*layers).properties(
+        width=WIDTH, height=HEIGHT, title=alt.Title(TERMS[term], fontSize=12)
+    )
+
+
+def _last(frame: pl.DataFrame) -> int:
+    return max(frame["generation"].to_list(), default=0)
+
+
+def _reference(where: pl.DataFrame, look: Look, *, band: bool) -> list[alt.Chart]:
+    base = alt.Chart(where)
+    line = base.mark_rule(color=look.color, strokeDash=[1, 0] if band else [4, 3], strokeWidth=1.5).encode(
+        x="from:Q", x2="to:Q", y="value:Q", tooltip=["name:N", alt.Tooltip("value:Q", format=".3f")]
+    )
+    text = base.mark_text(color=look.color, align="right", dy=-6, fontSize=10).encode(
+        x="to:Q", y="value:Q", text="name:N"
+    )
+    if not band or where["low"][0] is None:
+        return [line, text]
+    area = base.mark_rect(color=look.color, opacity=0.14).encode(
+        x="from:Q", x2="to:Q", y="low:Q", y2="high:Q"
+    )
+    return [area, line, text]
+
+
+def _takeaway(frame: pl.DataFrame) -> str:
+    best = frame.filter(split="train", term="rank").sort("run", "candidate_id")
+    if best.is_empty():
+        return "No candidate has been accepted yet"
+    ends = best.group_by("run", maintain_order=True).agg(
+        pl.col("best").first().alias("a"), pl.col("best").last().alias("b")
+    )
+    a, b = float(ends["a"].mean() or 0), float(ends["b"].mean() or 0)  # type: ignore[arg-type]
+    steps = _last(frame)
+    return f"Best fitness goes from {a:.2f} to {b:.2f} in {steps} generations"
+
+
+def by_condition(frame: pl.DataFrame, provenance: str) -> Any:
+    """Draw the held-out conditions as a dot plot with 95 % intervals, a panel a term.
+
+    Parameters
+    ----------
+    frame
+        From ``frames.conditions``.
+    provenance
+        One line that says where the numbers come from.
+    """
+    order = [c for c in LOOKS if c in set(frame["condition"])]
+    names = [LOOKS[c].name for c in order]
+    frame = frame.with_columns(name=pl.col("condition").replace_strict({c: LOOKS[c].name for c in order}))
+    left = ["score_equal_n", "human_likeness", "coverage_equal_n"]
+    panels = [
+        _dots(frame.filter(term=term), order, names, TERM_NAMES[term], axis=not i)
+        for i, term in enumerate([*left, "success"])
+        if len(frame.filter(term=term))
+    ]
+    values = {row["condition"]: row["value"] for row in frame.filter(term="score_equal_n").to_dicts()}
+    title = "Held-out tasks, conditions compared"
+    if {"initial", "evolved"} <= set(values):
+        gain = values["evolved"] - values["initial"]
+        title = f"On held-out tasks the evolved program scores {change(gain)} against the seed program"
+    note = "Dots: means; bars: 95 % intervals clustered by task; every condition with the same N a task."
+    return alt.hconcat(*panels, spacing=18, title=alt.Title(title, subtitle=[note, provenance]))
+
+
+def _dots(part: pl.DataFrame, order: Sequence[str], names: Sequence[str], title: str, *, axis: bool) -> Any:
+    y = alt.Y(
+        "name:N",
+        scale=alt.Scale(domain=list(names)),
+        title=None,
+        axis=alt.Axis(labels=axis, ticks=False, domain=False, grid=True),
+    )
+    color = _colors(order, names)
+    tip = ["name:N", alt.Tooltip("value:Q", format=".3f"), alt.Tooltip("low:Q", format=".3f")]
+    tip += [alt.Tooltip("high:Q", format=".3f"), "episodes:Q", "failed:Q", "faulty:Q"]
+    x = alt.X("value:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(values=[0, 0.5, 1]))
+    base = alt.Chart(part)
+    bars = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=None), x2="high:Q", y=y, color=color)
+    dots = base.mark_point(filled=True, size=70, opacity=1).encode(
+        x=x,
+        y=y,
+        color=color,
+        shape=alt.Shape(
+            "name:N", scale=alt.Scale(domain=list(names), range=[LOOKS[c].shape for c in order]), legend=None
+        ),
+        tooltip=tip,
+    )
+    return alt.layer(bars, dots).properties(
+        width=130, height=24 * len(names), title=alt.Title(title, fontSize=12)
+    )
+
+
+def alignment(frame: pl.DataFrame, provenance: str) -> Any:
+    """Draw D1–D4 (Sørensen–Dice against people, percent) of every condition.
+
+    ``frame`` is that of ``frames.conditions``.
+    """
+    part = frame.filter(pl.col("term").is_in(["D1", "D2", "D3", "D4"]))
+    order = [c for c in LOOKS if c in set(part["condition"])]
+    names = [LOOKS[c].name for c in order]
+    part = part.with_columns(
+        name=pl.col("condition").replace_strict({c: LOOKS[c].name for c in order}),
+        dimension=pl.col("term").replace_strict(TERM_NAMES, default=None),
+        percent=pl.col("value") * 100,
+    )
+    base = alt.Chart(part)
+    y = alt.Y("dimension:N", title=None, axis=alt.Axis(ticks=False, domain=False, grid=True))
+    x = alt.X("percent:Q", title="alignment with people, %", scale=alt.Scale(domain=[0, 100]))
+    span = base.mark_rule(color="#888888", opacity=0.5).encode(x="min(percent):Q", x2="max(percent):Q", y=y)
+    shape = alt.Shape(
+        "name:N", title=None, scale=alt.Scale(domain=names, range=[LOOKS[c].shape for c in order])
+    )
+    dots = base.mark_point(filled=True, size=80, opacity=1).encode(
+        x=x,
+        y=y,
+        color=_colors(order, names, legend=True),
+        shape=shape,
+        tooltip=["name:N", "dimension:N", alt.Tooltip("percent:Q", format=".1f")],
+    )
+    title = alt.Title("How close mean behavior comes to people's, by dimension", subtitle=[provenance])
+    return alt.layer(span, dots).properties(width=420, height=150, title=title)
+
+
+def archive(cells: pl.DataFrame, provenance: str) -> Any:
+    """Draw the archive: human-likeness × coverage in 10 × 10 cells, filled by the occupant's fitness."""
+    base = alt.Chart(
+        cells.with_columns(pl.col("x", "y") / 10, x2=(pl.col("x") + 1) / 10, y2=(pl.col("y") + 1) / 10)
+    )
+    scale = alt.Scale(domain=[0, 1])
+    ticks = alt.Axis(values=[0, 0.2, 0.4, 0.6, 0.8, 1], grid=True)
+    rect = base.mark_rect(stroke="white", strokeWidth=1).encode(
+        x=alt.X("x:Q", title="human-likeness", scale=scale, axis=ticks),
+        x2="x2:Q",
+        y=alt.Y("y:Q", title="coverage", scale=scale, axis=ticks),
+        y2="y2:Q",
+        color=alt.Color("rank:Q", title="fitness", scale=alt.Scale(scheme="cividis", domain=[0, 1])),
+        tooltip=["occupant:N", alt.Tooltip("rank:Q", format=".3f"), "arrivals:Q", "first_generation:Q"],
+    )
+    title = alt.Title(
+        f"The archive holds {len(cells)} of 100 cells",
+        subtitle=["Color: fitness of the best program in the cell, over all islands.", provenance],
+    )
+    return alt.layer(rect).properties(width=300, height=300, title=title)
+
+
+def realism_and_success(episodes: pl.DataFrame, provenance: str) -> Any:
+    """Draw success against human-likeness: one mean a condition and fifth of P(human), area by episodes.
+
+    ``episodes`` is that of ``frames.episodes``; people have no agent of ours and are left out.
+    """
+    order = [c for c in LOOKS if c in set(episodes["condition"])]
+    names = [LOOKS[c].name for c in order]
+    bins = (
+        episodes.with_columns(
+            bin=(pl.col("likeness") * 5).floor().clip(0, 4),
+            name=pl.col("condition").replace_strict({c: LOOKS[c].name for c in order}),
+        )
+        .group_by("condition", "name", "bin")
+        .agg(
+            success=pl.col("success").cast(pl.Float64).mean(),
+            likeness=pl.col("likeness").sort().mean(),
+            episodes=pl.len(),
+            faulty=pl.col("fault").is_not_null().mean(),
+        )
+        .sort("condition", "bin")
+    )
+    shape = alt.Shape(
+        "name:N", title=None, scale=alt.Scale(domain=names, range=[LOOKS[c].shape for c in order])
+    )
+    title = alt.Title(
+        "Does realism cost success?",
+        subtitle=[
+            "Each mark: the episodes of one condition in one fifth of P(human); area: how many.",
+            provenance,
+        ],
+    )
+    return (
+        alt.Chart(bins)
+        .mark_point(filled=True, opacity=0.9)
+        .encode(
+            x=alt.X("likeness:Q", title="P(human) of the user", scale=alt.Scale(domain=[0, 1])),
+            y=alt.Y("success:Q", title="share of successes", scale=alt.Scale(domain=[0, 1])),
+            color=_colors(order, names, legend=True),
+            shape=shape,
+            size=alt.Size("episodes:Q", title="episodes"),
+            tooltip=[
+                "name:N",
+                alt.Tooltip("likeness:Q", format=".2f"),
+                alt.Tooltip("success:Q", format=".2f"),
+                "episodes:Q",
+                alt.Tooltip("faulty:Q", format=".0%"),
+            ],
+        )
+        .properties(width=320, height=220, title=title)
+    )
+
+
+def _colors(order: Sequence[str], names: Sequence[str], *, legend: bool = False) -> Any:
+    scale = alt.Scale(domain=list(names), range=[LOOKS[c].color for c in order])
+    return (
+        alt.Color("name:N", title=None, scale=scale)
+        if legend
+        else alt.Color("name:N", scale=scale, legend=None)
+    )
