@@ -6,7 +6,10 @@ import asyncio
 import copy
 import json
 import re
+import subprocess
+import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from workbench.errors import WorkbenchError
 from workbench.llm.client import LLMError
 from workbench.simulate.host import parse_json
 from workbench.simulate.program import SUBSET, Limits, Persona, ProgramRejected, read_axes, run_program
+from workbench.simulate.sandbox import ADVICE
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "workbench" / "simulate" / "programs"
@@ -693,3 +697,52 @@ def test_parse_json_finds_the_first_value(text: str, value: Any) -> None:
 def test_parse_json_refuses_what_holds_no_value(text: str) -> None:
     with pytest.raises(ValueError):
         parse_json(text)
+
+
+# The documentation
+
+BLOCKS = re.findall(r"```(\w+ ?\w*)\n(.*?)```", (ROOT / "docs" / "programs.md").read_text(), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("source", [text for kind, text in BLOCKS if kind == "python"])
+def test_every_program_in_the_documentation_runs(source: str) -> None:
+    assert len(run(source, 5)) == 5
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [(text, BLOCKS[i + 1][1]) for i, (kind, text) in enumerate(BLOCKS) if kind == "python refused"],
+)
+def test_every_refused_program_in_the_documentation_is_refused_in_those_words(
+    source: str, reason: str
+) -> None:
+    assert refused(source).reason == reason.strip()
+
+
+def test_the_documentation_says_what_the_mutation_model_is_told_and_what_the_limits_are() -> None:
+    assert [text.strip() for kind, text in BLOCKS if kind == "text subset"] == [SUBSET]
+    rows = re.findall(r"\| ([\d.,]+)[^|]*\| `(\w+)` \|", (ROOT / "docs" / "programs.md").read_text())
+    assert {name: float(value.replace(",", "")) for value, name in rows} == asdict(Limits())
+    kinds = re.search(
+        r"The kinds are (.*?)\(the worker", (ROOT / "docs" / "programs.md").read_text(), re.DOTALL
+    )
+    assert kinds
+    assert set(re.findall(r"`(\w+)`", kinds[1])) == set(ADVICE)
+
+
+def test_the_command_in_the_documentation_prints_personas(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(next(text for kind, text in BLOCKS if kind == "python"))
+    command = re.search(
+        r"^    workbench (personas .*)$", (ROOT / "docs" / "programs.md").read_text(), re.MULTILINE
+    )
+    assert command
+    done = subprocess.run(
+        [sys.executable, "-c", "from workbench.cli import main; main()", *command[1].split(), "--json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [record["persona_id"] for record in json.loads(done.stdout)] == ["p01", "p02", "p03", "p04"]
