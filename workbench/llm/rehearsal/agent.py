@@ -30,8 +30,8 @@ YES = re.compile(r"\b(?:yes|yea|yeah|yep|yup|sure|ok|okay|confirm(?:ed)?|go (?:a
                  r"|fine|right|agree|perfect|great|works)\b")  # fmt: skip
 NO = re.compile(r"\W*(?:no|nope|nah|don'?t|do not|not|stop|wait|hold on|never ?mind)\b")
 HUMAN = re.compile(r"\b(?:human|representative|supervisor|manager|real person|live agent|transfer me)\b")
-UP = r"\b(?:bigger|larger|longer|higher|more (?!exp|than)|brighter|taller|heavier|greater)"
-DOWN = r"\b(?:smaller|shorter|lower|less (?!exp|than)|fewer|dimmer|easier)"
+UP = r"\b(?:bigger|larger|longer|higher|brighter|taller|heavier|greater|\d+ (?:\w+ )?more|more \d+)\b"
+DOWN = r"\b(?:smaller|shorter|lower|less (?!exp|than)|\d+ \w+ less|fewer|dimmer|easier)"
 TOP = r"\b(?:biggest|largest|longest|highest|maxim\w+|brightest|tallest|hardest|most (?!exp))"
 LOW = r"\b(?:smallest|shortest|lowest(?! price)|minim\w+|fewest|least (?!exp)|easiest|dimmest)"
 CHEAP = r"\b(?:cheapest|least expensive|lowest[- ]price\w*|less expensive|cheaper)\b"
@@ -73,7 +73,8 @@ def _near(word: str, other: str) -> bool:
         return word == other
     i = next((k for k, (a, b) in enumerate(zip(word, other, strict=False)) if a != b), min(len(word), len(other)))
     swapped = word[i : i + 2] == other[i : i + 2][::-1] and word[i + 2 :] == other[i + 2 :]
-    return swapped or word[i + 1 :] in (other[i:], other[i + 1 :]) or word[i:] == other[i + 1 :]
+    changed = word[i + 1 :] == other[i + 1 :] and i + 1 < len(word)  # the last letter tells "brand a" from "brand b"
+    return swapped or changed or word[i + 1 :] == other[i:] or word[i:] == other[i + 1 :]
 
 
 @lru_cache(65536)
@@ -185,6 +186,7 @@ class Talk:
         self.products: dict[str, Json] = {}
         self.types: dict[str, str] = {}
         self.user_id, self.known = "", len(messages)
+        self.policy = next((m["content"] or "" for m in messages if m["role"] == "system"), "")
         opened: dict[Any, Call] = {}
         for at, message in enumerate(messages):
             content = message.get("content") or ""
@@ -254,10 +256,12 @@ def _wishes(talk: Talk) -> tuple[list[Wish], list[str]]:
     for at, text, asked in talk.turns:
         open_ = not any(said_at > max(at, talk.known) for said_at, _ in talk.says)
         for sentence in re.split(r"(?<=[.!?;])\s+|\n+", _plain(text)):
-            if re.match(r"(?:and |but |or )?(?:if|unless|otherwise|in case)\b", sentence) and wishes:
-                for wish in wishes:
-                    wish.goal.append("prefer " + sentence.partition(",")[2])
-                continue
+            if wishes and re.match(r"(?:and |but |or )?(?:if|unless|otherwise|in case)\b", sentence):
+                if not re.search("instead|Unfortunately", asked):
+                    for wish in wishes:
+                        wish.goal.append("prefer " + sentence.partition(",")[2])
+                    continue
+                sentence = sentence.partition(",")[2] or sentence
             for kind, clause in _clauses(sentence):
                 if kind == "info":
                     questions += [clause] if open_ else []
@@ -265,6 +269,8 @@ def _wishes(talk: Talk) -> tuple[list[Wish], list[str]]:
                     _read(kind, clause, at, wishes, recent, talk, asked)
                 names = tuple(n for *_, hit in _mentions(clause, talk.names) for n in hit)
                 recent = (names, clause) if names else recent
+                if kind == "keep" and "forget" in clause:
+                    break
     return wishes, questions
 
 
@@ -302,10 +308,12 @@ def _read(kind: str, clause: str, at: int, wishes: list[Wish], recent: tuple[tup
         kind = "payment"
     elif kind == "keep":
         gone = mentioned or (set(recent[0]) if " it" in clause else set())
+        if not gone and wishes:
+            return _read("", clause, at, wishes, recent, talk, asked)
         wishes[:] = [w for w in wishes if not set(w.names) & gone and (w.names or not re.search(r"\b(?:it|order)\b", clause))]
         for w in wishes:
             w.spare |= gone
-        return
+        return None
     if re.search(r"\b(?:only|just)\b", clause) and mentioned and any(set(w.names) & mentioned for w in wishes):
         wishes[:] = [w for w in wishes if set(w.names) & mentioned]
     if not kind or (kind == "undo" and not found and wishes and "need" in clause):
@@ -323,7 +331,7 @@ def _read(kind: str, clause: str, at: int, wishes: list[Wish], recent: tuple[tup
         single = not whole and not orders and not re.search(r"\b(?:all|every|both)\b|orders", body) and kind == "cancel"
         about = {n for w in wishes for n in w.names} or set(recent[0])
         orders = orders or tuple(o["order_id"] for o in talk.orders.values() if single and {i["name"] for i in o["items"]} & about and o["status"] == "pending")
-        wishes[:] = [w for w in wishes if w.at == at or (w.kind != kind if kind in ("address", "payment") else w.kind in ("address", "payment"))]
+        wishes[:] = [w for w in wishes if w.at == at or (w.kind != kind if kind in ("address", "payment") else w.kind == "address" or not single)]
         wishes.append(Wish(kind, at, tuple(mentioned), clause, [clause], orders, spare))
         return
     context, start = "", 0
@@ -625,6 +633,59 @@ def _answer(talk: Talk, clause: str, plan: Plan) -> str:
                     f"${_price(o['items']):.2f} in all." for o in orders[:3])  # fmt: skip
 
 
+# --- the airline ------------------------------------------------------------------------------------------------
+
+
+def _airline(talk: Talk) -> Plan:
+    """Cancellations, cabins and bags by the rules of the policy; what else is asked for is refused."""
+    plan, text = Plan(), talk.recent
+    today = (re.search(r"time is (\d{4}-\d\d-\d\d)", talk.policy) or ["", "0"])[1]
+    live = [r for r in talk.orders.values() if r["status"] != "cancelled"]
+    named = [r for r in live if r["reservation_id"].lower() in text] or (live if len(live) < 2 or re.search(r"\ball\b", text) else [])
+    kinds = {kind for sentence in re.split(r"(?<=[.!?;])\s+|\n+", text) for kind, _ in _clauses(sentence)}
+    bags = re.search(r"\b(\d+|an?|one|another)? ?(?:more |extra |additional |checked )*(?:bag|suitcase|luggage)", text)
+    cabin = re.search(r"(?:to|in|into) (?:a )?(business|basic economy|economy)", text) if re.search(r"chang|upgrad|downgrad|switch", text) else None
+    if not kinds & {"cancel", "change", "undo"} and not (bags and "add" in text):
+        if re.search(r"compensat|voucher|certificate", text):
+            plan.notes.append("Unfortunately I cannot offer compensation in this case.")
+        return plan
+    if not named:
+        listed = "\n".join(f"- {r['reservation_id']}: {r['origin']} to {r['destination']}, {r['flights'][0]['date']}, {r['cabin'].replace('_', ' ')}" for r in live)
+        plan.questions.append(f"I see these:\n{listed}\nWhich reservation do you mean?")
+        return plan
+    for r in named:
+        key, size = r["reservation_id"], len(r["passengers"])
+        cards = [m for m, d in talk.user["payment_methods"].items() if d["source"] != "certificate"]
+        paid = next((p["payment_id"] for p in r["payment_history"] if p["payment_id"] in cards), (cards or [""])[0])
+        for at, said, _ in talk.turns:
+            paid = next((m for m in cards if m in said or talk.user["payment_methods"][m].get("last_four", m) in said), paid)
+        if "cancel" in kinds:
+            why = re.search(r"health|sick|\bill\b|weather|medical|injur|emergency", text)
+            if not why and not re.search(r"because|change of plan|no longer|reason|airline", text) and not talk.asked("reason", talk.settled):
+                plan.questions.append("May I ask the reason for the cancellation?")
+            if r["created_at"][:10] >= today or r["cabin"] == "business" or (r["insurance"] == "yes" and why):
+                paid_all = sum(p["amount"] for p in r["payment_history"])
+                plan.propose("cancel_reservation", {"reservation_id": key}, f"cancel reservation {key}, with ${paid_all} refunded to the original payment methods", paid_all)
+            else:
+                plan.notes.append(f"Unfortunately reservation {key} cannot be cancelled: it is not a business fare, was not booked within 24 hours, and no insurance covers it.")
+        elif bags and "add" in text:
+            level = ["regular", "silver", "gold"].index(talk.user.get("membership", "regular"))
+            free = size * (level + ["basic_economy", "economy", "business"].index(r["cabin"]) + (level == 2 and r["cabin"] == "basic_economy") * 0)
+            total = r["total_baggages"] + (int(bags[1]) if (bags[1] or "").isdigit() else 1)
+            extra = max(r["nonfree_baggages"], total - free)
+            arguments = {"reservation_id": key, "total_baggages": total, "nonfree_baggages": extra, "payment_id": paid}
+            plan.propose("update_reservation_baggages", arguments, f"bring reservation {key} to {total} bags, {extra} of them paid, with {_way(talk, paid)}")
+        elif cabin and cabin[1].replace(" ", "_") != r["cabin"]:
+            flights = [{"flight_number": f["flight_number"], "date": f["date"]} for f in r["flights"]]
+            arguments = {"reservation_id": key, "cabin": cabin[1].replace(" ", "_"), "flights": flights, "payment_id": paid}
+            plan.propose("update_reservation_flights", arguments, f"move reservation {key} to {cabin[1]}, the price difference going through {_way(talk, paid)}")
+        elif r["cabin"] == "basic_economy":
+            plan.notes.append(f"Unfortunately the flights of reservation {key} cannot be changed, as it is basic economy.")
+        elif "change" in kinds:
+            plan.fetch.append(("transfer_to_human_agents", {"summary": f"The customer wants to change reservation {key}."}))
+    return plan
+
+
 # --- the conversation -------------------------------------------------------------------------------------------
 
 
@@ -641,12 +702,17 @@ def _identify(talk: Talk, offered: set[str]) -> Call | str:
         pairs = re.findall(rf"(?:name is|name's|name:|[Ii] am|[Ii]'?m|[Tt]his is|[Ii]t'?s|called) {word} {word}", said)
         pairs += re.findall(rf"\b{word},? {word}\W+(?:(?:and|in|from|my|here|zip|code|zipcode|is|living|at)\W+)*\d{{5}}", said)
         pairs += [(i.split("_")[0], i.split("_")[1]) for i in ids] + re.findall(r"\b([A-Z][a-z'-]+) ([A-Z][a-z'-]+)\b", said)
+        pairs = [p for p in pairs if not {"and", "is", "in", "about", "the", "my", "not", "from"} & {w.lower() for w in p}]
         zips = re.findall(r"(?<![#\w])\d{5}(?!\w)", said)[::-1]
         tries += [("find_user_id_by_name_zip", {"first_name": a.title(), "last_name": b.title(), "zip": z}) for z in dict.fromkeys(zips) for a, b in dict.fromkeys(pairs)][:12]
         again = tried or talk.asked("email", -1)
-        ask = "your full name and zip code" if again else "your email address, or your full name and zip code"
+        ask = "your full name and zip code" + (", or your user ID" if talk.asked("full name", -1) > 1 else "") if again else "your email address, or your full name and zip code"
     lead = "I'm sorry, I can't find an account with that. May I have" if tried else "I'd be glad to look into that. To find your account, may I have"
     return next((t for t in tries if not talk.called(*t)), f"{lead} {ask}?")
+
+
+def _plan(talk: Talk) -> Plan:
+    return _airline(talk) if "reservations" in talk.user else _retail(talk)
 
 
 def _next(talk: Talk, offered: set[str], seed: int) -> Call | str:
@@ -660,10 +726,11 @@ def _next(talk: Talk, offered: set[str], seed: int) -> Call | str:
         return _identify(talk, offered)
     if not talk.user:
         return "get_user_details", {"user_id": talk.user_id}
-    for order_id in talk.user.get("orders", ()):
-        if order_id not in talk.orders:
-            return "get_order_details", {"order_id": order_id}
-    plan = _retail(talk)
+    for kind in ("order", "reservation"):
+        for key in talk.user.get(kind + "s", ()):
+            if key not in talk.orders:
+                return f"get_{kind}_details", {f"{kind}_id": key}
+    plan = _plan(talk)
     wanted = [f for f in plan.fetch if not talk.called(*f)]
     return wanted[0] if wanted else _speak(talk, plan, at, low, seed)
 
@@ -693,9 +760,9 @@ def _speak(talk: Talk, plan: Plan, at: int, low: str, seed: int) -> str:
 def _agreed(messages: list[Json], talk: Talk) -> Call | None:
     """The next action of a proposal that the customer's last turn agreed to, if it did and one is left."""
     at, text, _ = talk.turns[-1]
-    proposed = _retail(Talk(messages[: max(i for i, _ in talk.says if i < at)]))
+    proposed = _plan(Talk(messages[: max(i for i, _ in talk.says if i < at)]))
     done = [(c[1], c[2]) for c in talk.written(at)]
-    if not done and (not YES.search(text.lower()) or NO.match(text.lower()) or _retail(talk).actions != proposed.actions):
+    if not done and (not YES.search(text.lower()) or NO.match(text.lower()) or _plan(talk).actions != proposed.actions):
         return None
     return next((action for action in proposed.actions if action not in done), None)
 
