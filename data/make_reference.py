@@ -17,12 +17,13 @@ import polars as pl
 
 from workbench import fingerprint, read_traces
 from workbench.errors import WorkbenchError
-from workbench.measure.reference import COLUMNS, DATA, DOMAINS
+from workbench.measure.reference import ANSWERS, COLUMNS, DATA, DOMAINS, SURVEY
 
 
 def reference(traces: Path, domain: str) -> pl.DataFrame:
-    """Fingerprint a domain's people and note which official split their task belongs to."""
-    turns = read_traces(traces / "human" / f"{domain}.jsonl").collect()
+    """Fingerprint a domain's people; note the split of their task, its reward, and what they answered."""
+    file = traces / "human" / f"{domain}.jsonl"
+    turns = read_traces(file).collect()
     splits = json.loads((traces / "tau2" / f"split_tasks_{domain}.json").read_text(encoding="utf-8"))
     split = {task: name for name in ("train", "test") for task in splits[name]}
     about = turns.unique("dialogue_id", keep="first", maintain_order=True).select(
@@ -30,9 +31,34 @@ def reference(traces: Path, domain: str) -> pl.DataFrame:
         "task_id",
         "tau2_task_id",
         "source",
+        "reward",
         pl.col("tau2_task_id").replace_strict(split, default=None, return_dtype=pl.String).alias("split"),
     )
-    return about.join(fingerprint(turns), on="dialogue_id").sort("dialogue_id").select(COLUMNS)
+    table = about.join(fingerprint(turns), on="dialogue_id").join(answers(file), on="dialogue_id", how="left")
+    return table.sort("dialogue_id").select(COLUMNS)
+
+
+def answers(file: Path) -> pl.DataFrame:
+    """Code the survey of each dialogue: an answer's place among its options, null where there is none."""
+    rows = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        given = {key.removesuffix("_preference").removesuffix("_time").removesuffix("_score"): answer
+                 for key, answer in (record.get("survey") or {}).items()}  # fmt: skip
+        rows.append(
+            {"dialogue_id": record["id"]} | {f"survey_{item}": code(item, given.get(item)) for item in SURVEY}
+        )
+    return pl.DataFrame(rows, schema={"dialogue_id": pl.String} | dict.fromkeys(ANSWERS, pl.Int8))
+
+
+def code(item: str, answer: str | None) -> int | None:
+    """Give an answer's place among the options of its question, worst first."""
+    if answer is None:
+        return None
+    for place, options in enumerate(SURVEY[item]):
+        if answer in options:
+            return place
+    raise WorkbenchError(f"{answer!r} is no option of survey question {item!r}: add it to SURVEY")
 
 
 def main() -> None:

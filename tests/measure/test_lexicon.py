@@ -54,8 +54,13 @@ def test_a_marker_is_a_whole_word_in_any_alphabet():
 
 
 def test_an_acknowledgment_is_the_whole_turn():
-    turns = ["ok", " Ok!! ", "ok, cancel it", "ok?", "Yes.,!", "yes it is late", ""]
-    assert fires(lexicon()["acknowledgment_rate"], *turns) == [True, True, False, False, True, False, False]
+    turns = ["ok", " Ok!! ", "Yes.,!", "ok, cancel it", "ok?", "yes it is late", ""]
+    assert fires(lexicon()["acknowledgment_rate"], *turns) == [True] * 3 + [False] * 4
+
+
+def test_two_acknowledgments_in_a_row_are_not_one():
+    turns = ["ok thanks", "yes please", "Great, thank you!", "no, that's all", "ok."]
+    assert fires(lexicon()["acknowledgment_rate"], *turns) == [False] * 4 + [True]
 
 
 @pytest.mark.parametrize(

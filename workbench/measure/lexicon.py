@@ -41,7 +41,7 @@ class MarkerClass:
         """Tell in which turns at least one marker occurs (Boolean; takes the text of :func:`normalize`)."""
         pattern = "|".join(f"(?:{marker.pattern})" for marker in self.markers)
         if self.whole:
-            pattern = rf"^\s*(?:{pattern})[.!,\s]*$"
+            pattern = rf"^\s*(?:{pattern})[.!,]*\s*$"
         unless = "|".join(rf"\b(?:{marker.unless})\b" for marker in self.markers if marker.unless)
         text = normalized.str.replace_all(unless, _BLOT) if unless else normalized
         return text.str.contains(pattern)

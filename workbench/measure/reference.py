@@ -14,7 +14,34 @@ DATA = Path(__file__).resolve().parents[2] / "data"
 """The ``data/`` folder of the clone that the package is installed from."""
 
 DOMAINS = ("airline", "retail")
-COLUMNS = ("dialogue_id", "task_id", "tau2_task_id", "source", "split", *FEATURES)
+SURVEY: dict[str, tuple[tuple[str, ...], ...]] = {
+    "task_success": (
+        ("No - Task failed",),
+        ("No - Due to a policy issue, which the agent clearly explained",),
+        ("Partially - Some progress",),
+        ("Yes - Task completed",),
+        ("Fully - Exceeded expectations",),
+    ),
+    "efficiency": (
+        ("Very inefficient - Too many steps",),
+        ("Somewhat inefficient",),
+        ("About right",),
+        ("Very efficient",),
+    ),
+    "question_amount": (("Too few", "Too many"), ("About right",)),
+    "answer_effort": (("High",), ("Medium",), ("Low",)),
+    "human_like": (("No",), ("Partially",), ("Yes",)),
+    "interaction_flow": (("Not smooth",), ("OK",), ("Smooth",), ("Excellent",)),
+    "overall": tuple(
+        (f"{n} ({word})",)
+        for n, word in enumerate(("Very poor", "Poor", "Acceptable", "Good", "Excellent"), 1)
+    ),
+    "reuse": (("Absolutely no",), ("No",), ("Maybe",), ("Yes",), ("Absolutely yes",)),
+}
+"""The eight questions that people answered after a conversation, and their options from worst to best."""
+
+ANSWERS = tuple(f"survey_{item}" for item in SURVEY)
+COLUMNS = ("dialogue_id", "task_id", "tau2_task_id", "source", "split", *FEATURES, "reward", *ANSWERS)
 
 
 def humans(domain: str) -> pl.DataFrame:
@@ -29,7 +56,8 @@ def humans(domain: str) -> pl.DataFrame:
     -------
     DataFrame
         One row a dialogue: dialogue_id, task_id (as its source numbers it), tau2_task_id (null where tau2-bench has
-        no such task), source, split (train or test, by tau2_task_id; null without one) and the 19 features.
+        no such task), source, split (train or test, by tau2_task_id; null without one), the 19 features, reward, and
+        ``survey_*``: the person's answers as the option's place in :data:`SURVEY`, 0 the worst.
 
     Raises
     ------
@@ -49,5 +77,11 @@ def _load(path: Path) -> pl.DataFrame:
         raise WorkbenchError(
             f"{path} is not there: install the package from a clone (pip install -e .), not as a copy"
         )
-    kinds = {name: pl.Float64 if name in FEATURES else pl.String for name in COLUMNS}
+    kinds = {name: _kind(name) for name in COLUMNS}
     return pl.read_csv(path, schema=kinds)
+
+
+def _kind(name: str) -> type[pl.DataType]:
+    if name in FEATURES or name == "reward":
+        return pl.Float64
+    return pl.Int8 if name in ANSWERS else pl.String
