@@ -11,6 +11,7 @@ from workbench.llm.rehearsal.voice import WORDS
 
 _TABLE = WORDS["generator"]
 _VERBS = ("return", "exchange", "cancel", "modify", "change", "refund", "upgrade", "book", "update", "track")
+_PLACED = re.compile(r"^[\w .'-]{1,60}?(?:\s*=\s*|\s*\(|\s+is\s+)(?:true|false|on|off)\)?\s*[:—-]\s*", re.I)
 _ECHO = re.compile(
     r"^(?:real |most |these )?(?:customers|people|the customer|they)\b(?!.*(?:\berrand\b|\baxis\b|\{))", re.I
 )
@@ -65,11 +66,7 @@ def _members(names: list[str], n: int, rest: str, rng: Random) -> list[dict[str,
 
 def _errand(context: str) -> str:
     wanted = [verb for verb in _VERBS if re.search(rf"\b{verb}", context, re.I)][:2]
-    return (
-        f"You contact support to {' and to '.join(wanted)} something."
-        if wanted
-        else "You have a matter for support."
-    )
+    return f"You contact support to {' and to '.join(wanted or ['settle'])} something."
 
 
 def _fit(lead: list[str], body: list[str], rng: Random, low: int, high: int) -> str:
@@ -84,49 +81,30 @@ def _fit(lead: list[str], body: list[str], rng: Random, low: int, high: int) -> 
 
 def _policy(rest: str, context: str, rng: Random) -> str:
     """Write one policy from the member's description and the playbooks; the prompt's own wishes are heeded."""
-    member = (
-        _between(rest, "member") or (re.findall(r'"description"\s*:\s*"([^"]+)"', rest) or ["A customer."])[0]
-    )
+    member = _between(rest, "member") or "".join(re.findall(r'"description"\s*:\s*"([^"]+)"', rest)[:1])
+    person = member.strip().rstrip(".") or "A customer"
     block = _between(rest, "playbooks") or rest
-    books = (
-        re.findall(r"^\s*[-*•]\s*(.+)", block, re.M)
-        or [line for line in block.splitlines() if line.strip()][:8]
-    )
-    books = [
-        re.sub(
-            r"^[\w .'-]{1,60}?(?:\s*=\s*|\s*\(|\s+is\s+)(?:true|false|on|off)\)?\s*[:—-]\s*",
-            "",
-            b,
-            flags=re.I,
-        )
-        for b in books
-    ]
-    wishes = rest.replace(block, "") if block is not rest else rest
-    low, high = (
-        int(x) for x in (re.findall(r"(\d{2,3})(?: to |-|–)(\d{2,3}) words", wishes) or [("150", "250")])[0]
-    )
-    strict = re.search(r"(?:in|to) every message|at all times|without exception|consistently", wishes, re.I)
-    mixed = re.search(r"\bstrengths?\b|\bdegrees?\b|how often", wishes, re.I)
-    amounts = (
-        ["Always", "Without exception"]
-        if strict and "not rules" not in wishes
-        else ["Sometimes", "Often", "Most of the time", "Usually"]
-    )
-    body = []
+    books = re.findall(r"^\s*[-*•]\s*(.+)", block, re.M) or [x for x in block.splitlines() if x.strip()][:8]
+    wishes = rest.replace(block, "")
+    low, high = (re.findall(r"(\d{2,3})(?: to |-|–)(\d{2,3}) words", wishes) or [("150", "250")])[0]
+    amounts: list[str] = []
+    if re.search(r"\bstrengths?\b|\bdegrees?\b|how often", wishes, re.I):
+        amounts = ["Sometimes", "Often", "Most of the time", "Usually"]
+    elif re.search(r"shows in every message|at all times|without exception|consistently", wishes, re.I):
+        amounts = ["Always"]
+    told: list[list[str]] = []
     for book in books:
-        sentences = re.split(r"(?<=[.!?])\s+", book.strip())
-        if strict or mixed:
-            amount = rng.choice(amounts)
-            sentences = [f"{amount}: {s}" if i == 0 else s for i, s in enumerate(sentences)]
-        body.append(sentences)
-    # one sentence of every axis before the second of any, so that a long list of axes loses detail and not axes
-    order = [group[i] for i in range(max(map(len, body), default=0)) for group in body if i < len(group)]
-    echoes = [s for s in re.split(r"(?<=[.!?])\s+|\n+", wishes) if _ECHO.match(s.strip())]
+        sentences = re.split(r"(?<=[.!?])\s+", _PLACED.sub("", book.strip()))
+        if amounts:
+            sentences[0] = f"{rng.choice(amounts)}, {sentences[0][:1].lower()}{sentences[0][1:]}"
+        told.append(sentences)
+    # the first sentence of every axis comes before the second of any, so that a long list loses detail and not axes
+    body = [group[i] for i in range(max(map(len, told), default=0)) for group in told if i < len(group)]
+    lead = [f"You are {person[:1].lower()}{person[1:]}.", _errand(context)]
+    lead += [s for s in re.split(r"(?<=[.!?])\s+|\n+", wishes) if _ECHO.match(s.strip())][:4]
     if re.search(r"come and go|\bvary|uneven", wishes, re.I):
-        echoes.append("These habits come and go.")
-    person = member.strip().rstrip(".")
-    lead = [f"You are {person[:1].lower()}{person[1:]}.", _errand(context), *echoes[:4]]
-    return _fit(lead, order, rng, low, high)
+        lead.append("These habits come and go.")
+    return _fit(lead, body, rng, int(low), int(high))
 
 
 def _personas(n: int, context: str, rng: Random) -> list[dict[str, str]]:

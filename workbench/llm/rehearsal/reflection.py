@@ -6,16 +6,9 @@ import re
 from random import Random
 from typing import Any
 
-# fmt: off
-_TRAITS = {  # how a request's measures begin or go on after "_", and what to call them in prose
-    "words": "length of messages", "short": "messages of a word or two", "polite": "courtesy such as please and thanks",
-    "formal": "formal writing", "acknowledg": "bare confirmations such as ok or yes", "cv": "unevenness of message length",
-    "repetition": "repetition of the same words", "front": "detail in the first messages", "identifier": "numbers and identifiers",
-    "opening": "detail in the opening message", "uncertain": "hedging such as maybe", "certain": "stress on certainty",
-    "pushback": "doubt and pushback", "clarif": "questions about what was meant", "info": "practical questions",
-    "emotion": "annoyance", "accus": "accusations", "pivot": "changes of mind", "confusion": "talk like an agent's",
-}
-# fmt: on
+from workbench.llm.rehearsal.voice import WORDS
+
+_TRAITS: dict[str, str] = WORDS["reflection"]
 _COURTESY = re.compile(r"please|thank|appreciat|sorry", re.I)
 
 
@@ -27,24 +20,17 @@ def _messages(request: str, heading: str) -> list[str]:
 
 
 def _portrait(messages: list[str]) -> str:
+    """Say how messages look: their length, their manners, their case."""
     length = sum(len(m.split()) for m in messages) / len(messages)
-    kind = (
-        "short, a few words at a time"
-        if length < 9
-        else "of middling length"
-        if length < 17
-        else "long and rounded"
-    )
     courtesy = sum(bool(_COURTESY.search(m)) for m in messages) / len(messages)
-    manner = (
-        "mostly courteous"
-        if courtesy > 0.45
-        else "sparing with courtesies"
-        if courtesy < 0.2
-        else "now and then courteous"
-    )
-    case = " and in lower case" if sum(m == m.lower() for m in messages) > len(messages) / 3 else ""
-    return f"are {kind}, {manner}{case}"
+    kind = ["short, a few words at a time", "of middling length", "long and rounded"][
+        (length >= 9) + (length >= 17)
+    ]
+    manner = ["sparing with courtesies", "now and then courteous", "mostly courteous"][
+        (courtesy > 0.2) + (courtesy > 0.45)
+    ]
+    lower = sum(m == m.lower() for m in messages) > len(messages) / 3
+    return f"are {kind}, {manner}{' and in lower case' if lower else ''}"
 
 
 def reply(messages: list[dict[str, Any]], seed: int = 0) -> str:
@@ -63,10 +49,17 @@ def reply(messages: list[dict[str, Any]], seed: int = 0) -> str:
         if key and abs(a - b) > 0.02:
             gaps.append((abs(a - b) / (abs(a) + abs(b)), "much" if a > b else "little", key))
     for _, amount, key in sorted(gaps, reverse=True)[:4]:
-        said.append(f"Beside people there is too {amount} of one thing: {_TRAITS[key]}.")
+        said.append(f"Beside people there is too {amount} {_TRAITS[key]}.")
     said.append(
-        "Change the axes that carry these habits first, and say how often a habit shows instead of always."
+        "Change the axes that carry these habits first, and say how often a habit shows, not that it always does."
     )
-    said.append(rng.choice(["Keep some customers who are plain.", "Some customers should combine several small habits.",
-                            "Drop an axis that moves nothing."]))  # fmt: skip
+    said.append(
+        rng.choice(
+            [
+                "Keep some plain customers.",
+                "Let small habits meet in one customer.",
+                "Drop what moves nothing.",
+            ]
+        )
+    )
     return " ".join(said)

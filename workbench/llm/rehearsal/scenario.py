@@ -6,57 +6,14 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-# fmt: off
-_STOP = set(re.findall(r"\S+", """the and for with you your yours are was were has have had that this these those then
-than them they there here its from into onto out not but any all can could would should will just also want wants wish
-like need needs know ask tell get got make sure please about what which when where how who why other one two same some
-only else more most been being does did done say says said agent first lastly finally after before customer mention
-prefer my mine me it is if of to in on at as or an be do so up by he she his her we us our off via"""))
-_VERBS = set(re.findall(r"\w+", "return exchan cancel modify change order item refund update book upgrad add remove"))
-_SWAPS = [(re.compile(pattern, re.I), new) for pattern, new in [
-    (r"\byou name is\b", "my name is"), (r"\byou are\b", "I am"), (r"\byou're\b", "I'm"), (r"\byou were\b", "I was"),
-    (r"\byourself\b", "myself"), (r"\byours\b", "mine"), (r"\byour\b", "my"),
-    (r"\b(to|for|with|from|by|of|helps?|tells?|told|gives?|sends?|sent|offers?|lets?|shows?|costs?|saves?|charges?) you\b", r"\1 me"),
-    (r"\byou\b", "I"),
-    (r"\b(?:the|an) (?:customer service )?agent\b", "you"),
-    (r"\bI (want|need|like|prefer)s\b", r"I \1"),
-    (r"\b(I (?:just |have |had )?\w+(?: [\w#'-]+){0,12}),? and are\b", r"\1 and am"),
-    (r"(?:^|(?<=[,;] ))(?:i )?asks? (?:you )?(?:explicitly )?to\b", "could you"),
-    (r"(?:^(?:i )?|(?<=, ))ask (?:you )?(?:explicitly )?(?=if|whether|what|how|which|about|when|where|the)", "could you tell me "),
-    (r"^(?:i )?ask (?:you )?for\b", "could I have"),
-    (r"\bI (?:wish|want|would like) to\b", "I'd like to"),
-]]
-_META = re.compile(  # how to behave, or what to keep quiet about: never said
-    r"^(?:be |act |sound |talk |speak |try to make|make (?:sure|everything|it|the conversation|up)|mention |ensure you|"
-    r"(?:and )?do not (?:end|mention|reveal|say|tell|ask)|don't (?:end|mention|reveal|say)|avoid )|"
-    r"(?:do not|don't|not|never) (?:want to |wish to )?(?:reveal|mention|disclose)|"
-    r"^you (?:like|tend|prefer|try) to (?:say|do|talk|speak|be)|^as you are interacting", re.I)
-_CONDITION = re.compile(
-    r"^(?:if and only if|only if|if|when|once|in case|unless|whenever|otherwise|should)\b,?\s*(.*?)"
-    r"(?:,\s*(?:then\s+)?|\s+then\s+|$)(.*)$", re.I | re.S)
-_NEGATED = re.compile(r"\b(?:not|no|cannot|unable|fails?|refuses?|issues?|impossible|without)\b|n't|unavailable", re.I)
-_FACTS = {
-    "email": re.compile(r"[\w.+-]+@[\w-]+\.[\w.]*\w"),
-    "user_id": re.compile(r"\b[a-z]+_[a-z]+_\d+\b"),
-    "zip": re.compile(r"(?<![#\w-])\d{5}(?![\w-])"),
-    "code": re.compile(r"#\w{5,}|\bW\d{6,8}\b|\b(?=[A-Z]*\d)(?=\d*[A-Z])[A-Z0-9]{6}\b"),
-    "address": re.compile(r"\b\d{1,5} [A-Z][\w.]+(?:[ ,]+[A-Z0-9][\w.]*)*,? \d{5}\b(?:,? USA)?"),
-    "name": re.compile(r"(?:name is|[Yy]ou are|[Yy]ou're|called|I am) (?:user )?"
-                       r"([A-Z][\w'-]+(?: [A-Z][\w'-]+)+|[A-Z][a-z]+(?=[,. (]))"),
-}
-# What precedes the words that a rule makes the customer say.
-_LEAD = [(re.compile(pattern, re.I), new) for pattern, new in [
-    (r"^(?:then |you can |you will |you |please )*(?:are|become|get|would be|will be) (?:very )?(?:angry|upset)"
-     r"(?: and swear[^,]*)?(?:,? then|,? and|,? but)? ", ""),
-    (r"^do not say yes[^,]*,?\s*(?:because|as|since)?\s*", ""),
-    (r"^(?:you |then |first )*(?:say|mention|tell (?:them|the agent)|answer|reply|provide|give|add another request and)\b"
-     r"(?: that)?(?: it is| it's)?\s*(.*?)(?: (?:initially|first)\b.*)?$", r"\1"),
-    (r"^(?:you )?agree to ", ""), (r"^see if", "ask the agent if"), (r" mistake and provide ", " mistake, it is "),
-    (r"^you (?:regret|change your mind)(?: it)? and (?:want to )?", "you want to "),
-]]
-_IMPERATIVE = re.compile(
-    r"(?:just|only|please|do|don't|cancel|return|exchange|modify|change|keep|refund|transfer|forget|switch)\b")
-# fmt: on
+from workbench.llm.rehearsal.voice import WORDS
+
+_TABLE = WORDS["scenario"]
+_IGNORED, _VERBS = set(_TABLE["ignored"].split()), set(_TABLE["request_verbs"].split())
+_SWAPS, _LEADS = ([(re.compile(p, re.I), new) for p, new in _TABLE[name]] for name in ("swaps", "leads"))
+_META, _NEGATED = (re.compile(_TABLE[name], re.I) for name in ("never_said", "negated"))
+_CONDITION = re.compile(_TABLE["condition"], re.I | re.S)
+_FACTS = {name: re.compile(pattern) for name, pattern in _TABLE["facts"].items()}
 
 
 @dataclass(frozen=True)
@@ -94,7 +51,9 @@ class Scenario:
 def stems(text: str) -> set[str]:
     """Return the telling words of a text, cut to six letters."""
     words = re.findall(r"\w+", text.lower())
-    return {w if w[-1].isdigit() else w[:6] for w in words if w not in _STOP and (len(w) > 2 or w.isdigit())}
+    return {
+        w if w[-1].isdigit() else w[:6] for w in words if w not in _IGNORED and (len(w) > 2 or w.isdigit())
+    }
 
 
 def keys(text: str) -> frozenset[str]:
@@ -156,10 +115,10 @@ def _pieces(said: str) -> list[Point]:
 def _answer(text: str) -> str:
     """Return what a rule makes the customer say."""
     text = text.strip()
-    for pattern, new in _LEAD:
+    for pattern, new in _LEADS:
         text = pattern.sub(new, text)
     said = first_person(text)
-    return "{p}" + said if _IMPERATIVE.match(said) else said
+    return "{p}" + said if re.match(_TABLE["imperative"], said) else said
 
 
 def _rule(sentence: str) -> Rule | None:

@@ -11,28 +11,14 @@ from workbench.llm.rehearsal import voice
 from workbench.llm.rehearsal.scenario import Point, Rule, Scenario, read, stems
 
 Part = tuple[str, dict[str, str]]  # what to say (a name in the table of phrases, or "say"), and its values
-# fmt: off
-_CONFIRM = re.compile(
-    r"\(?yes/?no|\byes\b|\bconfirm(?!ation)|proceed|go ahead|correct\?|double.check|ready to|(?:shall|should) i \w+"
-    r"|(?:is|are) (?:that|this|these|it|everything) (?:right|correct|okay|ok|all)")
-_OFFER = re.compile(r"(?:would|do) you (?:like|want)(?: me)? to|(?:may|can) i \w+")
-_REFUSAL = re.compile(
-    r"unfortunately|unable|\bcannot\b|\bcan't\b|can not\b|isn't (?:possible|available)|out of stock|no (?:\w+ ){0,4}available"
-    r"|not (?:possible|able|available|allowed|eligible|found|permitted)|(?:couldn't|could not|didn't) find|don't (?:have|offer)"
-    r"|(?:wasn't|was not) able|only (?:be )?(?:cancel|return)")
-_REQUEST = re.compile(
-    r"\?|please (?!note|hold|wait|feel)|could you|can you|let me know|i(?:'ll| will)? need|provide|which|confirm|reply|share")
-_IDENTITY = r"e-?mail|\bzip|(?:your|full|first|last) name|user ?(?:id|name)|phone|date of birth|verify your identity"
-_CODE_ASKED = r"(?:order|reservation|booking|confirmation) ?(?:id|number|code|#|reference)|which (?:order|reservation|booking)"
-_METHOD = re.compile(
-    r"gift ?card|paypal(?: account)?|(?:visa|amex|mastercard|credit|debit|other)(?: credit)? card"
-    r"|original (?:method of )?payment(?: method)?", re.I)
+_CUES = {name: re.compile(pattern) for name, pattern in voice.WORDS["cues"].items()}
 _LISTED = re.compile(r"#\w{5,}|\b\d{9,}\b|\b(?=[A-Z]*\d)(?=\d*[A-Z])[A-Z0-9]{6}\b")
-_TRANSFER = re.compile(r"being transferred|transferr?(?:ed|ing) you|transferred to (?:a|another) (?:human|agent)", re.I)
-_DONE = re.compile(r"success|has been|have been|processed|completed|cancell?ed|updated|else|help|assist|welcome|(?:good|great|nice) day", re.I)
-_FIELDS = [("email", "email", r"e-?mail"), ("user_id", "user ID", r"user ?(?:id|name)|account id"),
-           ("name", "name", r"\bname|identity"), ("zip", "zip code", r"\bzip|postal|identity")]
-# fmt: on
+_FIELDS = {  # what identifies a customer: how to call it, how an agent asks for it
+    "email": ("email", "e-?mail"),
+    "user_id": ("user ID", "user ?(?:id|name)|account id"),
+    "name": ("name", r"\bname|identity"),
+    "zip": ("zip code", r"\bzip|postal|identity"),
+}
 
 
 class _Talk:
@@ -44,15 +30,13 @@ class _Talk:
         known = stems(self.own)
         self.pending = [p for p in scenario.points if len(p.keys & known) < 0.6 * len(p.keys)]
         sentences = re.split(r"(?<=[.?!:])\s+|\n+", last)
-        self.ask = " ".join(s for s in sentences if _REQUEST.search(s.lower())).lower()
-        self.refused = any(
-            _REFUSAL.search(s.lower()) and not re.search(r"undone|again|further|once|after ", s.lower())
-            for s in sentences
-        )
+        self.ask = " ".join(s for s in sentences if _CUES["request"].search(s.lower())).lower()
+        refusals = [s for s in sentences if _CUES["refusal"].search(s.lower())]
+        self.refused = any(not _CUES["caveat"].search(s.lower()) for s in refusals)
 
-    def asked(self, pattern: str) -> bool:
-        """Whether the agent's requests match a pattern."""
-        return bool(re.search(pattern, self.ask))
+    def asks(self, cue: str) -> bool:
+        """Whether the agent's requests hold a cue of the table of words."""
+        return bool(_CUES[cue].search(self.ask))
 
     def rule(self, trigger: str) -> Rule | None:
         """Return the rule that this message sets off and that has not been followed yet."""
@@ -63,7 +47,7 @@ class _Talk:
         return max(rules, key=lambda r: len(r.words & heard), default=None)
 
     def _followed(self, rule: Rule) -> bool:
-        cue = {"confirm": _CONFIRM, "refuse": _REFUSAL}.get(rule.trigger, _REQUEST)
+        cue = _CUES[{"confirm": "confirm", "refuse": "refusal"}.get(rule.trigger, "request")]
         return any(
             cue.search(heard.lower()) and len(rule.keys & stems(own)) >= 0.6 * len(rule.keys)
             for heard, own in self.turns
@@ -99,59 +83,52 @@ class _Talk:
 
 def _identity(talk: _Talk) -> list[Part]:
     facts, unknown = talk.scenario.facts, talk.scenario.unknown
-    wanted = [(key, label) for key, label, cue in _FIELDS if talk.asked(cue) and facts[key]]
-    if ("email", "email") in wanted and facts["email"][0] not in talk.own:
-        wanted = [("email", "email")]
+    wanted = [key for key, (_, cue) in _FIELDS.items() if re.search(cue, talk.ask) and facts[key]]
+    if "email" in wanted and facts["email"][0] not in talk.own:
+        wanted = ["email"]
     parts: list[Part] = []
-    if talk.asked(r"e-?mail") and not facts["email"]:
+    if "mail" in talk.ask and not facts["email"]:
         if not wanted or "mail" not in talk.own:
             lacking = unknown if "mail" in unknown else "I don't have an email address at hand"
             parts.append(("forgot", {"unknown": lacking}))
-        wanted = wanted or [
-            (key, label) for key, label, _ in _FIELDS if key in ("name", "zip") and facts[key]
-        ]
+        wanted = wanted or [key for key in ("name", "zip") if facts[key]]
     if wanted:
-        full = " and ".join(f"my {label} is {facts[key][0]}" for key, label in wanted)
-        parts.append(("auth", {"full": full, "facts": ", ".join(facts[key][0] for key, _ in wanted)}))
+        full = " and ".join(f"my {_FIELDS[key][0]} is {facts[key][0]}" for key in wanted)
+        parts.append(("auth", {"full": full, "facts": ", ".join(facts[key][0] for key in wanted)}))
     return parts or [("lack", {"thing": "that"})]
+
+
+def _agree(talk: _Talk, said: str) -> list[Part]:
+    """Answer a proposal: by a rule for this moment, by what is still missing, or by yes or no."""
+    if rule := talk.rule("confirm"):
+        return [("say", {"text": rule.text})]
+    offered = {verb for verb in ("cancel", "return", "exchang", "transfer", "upgrade") if verb in talk.ask}
+    if talk.refused and offered and not any(verb in said for verb in offered):
+        return [("decline", {})]
+    if talk.pending and (talk.pending[0].tail or "full list" in talk.ask):  # the request is not complete yet
+        return [("say", {"text": talk.pending[0].text})]
+    return [("confirm", {})]
 
 
 def _answer(talk: _Talk) -> list[Part]:
     """Return what the agent's message calls for, without regard to manner; empty when it is the user's move."""
-    scenario, facts, asked = talk.scenario, talk.scenario.facts, talk.asked
-    rule = (talk.rule("refuse") if talk.refused else None) or talk.rule("asked")
-    if rule:
+    scenario, facts, asks = talk.scenario, talk.scenario.facts, talk.asks
+    if rule := (talk.rule("refuse") if talk.refused else None) or talk.rule("asked"):
         return [("say", {"text": rule.text})]
-    confirming = bool(_CONFIRM.search(talk.ask))
-    if asked(_IDENTITY) and not (confirming and asked(r"\byes\b|proceed|go ahead")):
+    if asks("identity") and not (asks("confirm") and re.search(r"\byes\b|proceed|go ahead", talk.ask)):
         return _identity(talk)
     said = " ".join([p.text for p in scenario.points] + [r.text for r in scenario.rules]).lower()
     parts: list[Part] = []
-    if asked(r"reason|why (?:do|are|would|did) you"):
+    if asks("reason"):
         mistaken = re.search(r"mistake|accident", said)
         parts.append(("reason", {"reason": "I ordered it by mistake" if mistaken else "I no longer need it"}))
-    open_question = asked(r"\bwhich|\bwhat|\bhow|provide|anything else")
-    if (confirming or (_OFFER.search(talk.ask) and not open_question)) and not (
-        parts or asked(r"anything else")
-    ):
-        if rule := talk.rule("confirm"):
-            return [("say", {"text": rule.text})]
-        offered = {
-            verb for verb in ("cancel", "return", "exchang", "transfer", "upgrade") if verb in talk.ask
-        }
-        if talk.refused and offered and not any(verb in said for verb in offered):
-            return [("decline", {})]
-        if talk.pending and talk.pending[0].tail:  # half a request is out: complete it before agreeing
-            return [("say", {"text": talk.pending[0].text})]
-        return [("confirm", {})]
-    said_before = [p for p in scenario.points if p not in talk.pending]
-    if (
-        asked(r"which items?\b|what items?\b")
-        and said_before
-        and not (talk.pending or _LISTED.search(talk.last))
-    ):
-        return [("say", {"text": said_before[-1].text})]
-    if asked(_CODE_ASKED):
+    elif (asks("confirm") or (asks("offer") and not asks("open"))) and not asks("else"):
+        return _agree(talk, said)
+    told = [p.text for p in scenario.points if p not in talk.pending][-2:]
+    lost = asks("items") or (asks("options") and "not sure" in talk.own.lower())
+    if lost and not talk.pending and not talk.best_listed() and told:  # say again what it is about
+        return [("say", {"text": text}) for text in told]
+    if asks("code"):
         codes = [code for code in facts["code"] if code not in talk.own] or list(facts["code"])
         if codes:
             parts.append(("code", {"code": codes[0]}))
@@ -159,20 +136,22 @@ def _answer(talk: _Talk) -> list[Part]:
             parts.append(("pick", {"code": code}) if (code := talk.best_listed()) else ("unsure", {}))
         else:
             parts.append(("lack", {"thing": f"the {scenario.topic} number"}))
-    if asked(r"payment|refund(?:ed)? (?:to|method)|gift card|pay (?:for|with|by)|which card"):
-        found = [m[0] for s in scenario.sentences if (m := _METHOD.search(s.text))]
-        parts.append(("pay", {"method": found[0] if found else "original payment method"}))
-    if asked(r"(?:new|full|correct|shipping|mailing|your) address|what address|address (?:details|line)"):
+    if asks("payment"):
+        methods = [
+            m[0] for s in scenario.sentences if (m := re.search(_CUES["method"].pattern, s.text, re.I))
+        ]
+        parts.append(("pay", {"method": [*methods, "original payment method"][0]}))
+    if asks("address"):
         known = facts["address"]
         parts.append(("place", {"address": known[0]}) if known else ("onfile", {}))
     if parts or talk.pending:
         return parts
-    if asked(r"\bwhich|what (?:\w+ )?(?:kind|type|size|color|option|item)|option|prefer|choose|item id"):
-        return [("pick", {"code": code})] if (code := talk.best_listed()) else [("unsure", {})]
-    if asked(r"\?") and not asked(r"anything else|help you|assist"):
-        best = max(scenario.sentences, key=lambda s: len(s.keys & stems(talk.ask)), default=None)
-        found_it = best and len(best.keys & stems(talk.ask)) > 1
-        return [("say", {"text": best.text})] if best and found_it else [("unknown", {})]
+    if asks("options"):
+        return [("pick", {"code": code}) if (code := talk.best_listed()) else ("unsure", {})]
+    if "?" in talk.ask and not asks("else"):
+        asked = stems(talk.ask)
+        best = max(scenario.sentences, key=lambda s: len(s.keys & asked), default=None)
+        return [("say", {"text": best.text}) if best and len(best.keys & asked) > 1 else ("unknown", {})]
     return [("accept", {})] if talk.refused else []
 
 
@@ -283,7 +262,7 @@ def reply(messages: list[dict[str, Any]], seed: int = 0) -> str:
             heard = message["content"] or ""
         elif message["role"] == "assistant":
             turns.append((heard, message["content"] or ""))
-    if turns and _TRANSFER.search(heard):
+    if turns and _CUES["transfer"].search(heard.lower()):
         return "###TRANSFER###"
     scenario = read(system)
     style = voice.read(scenario.policy)
@@ -293,9 +272,7 @@ def reply(messages: list[dict[str, Any]], seed: int = 0) -> str:
         return _dress(_opening(talk, style, rng), talk, style, rng)
     if sum(heard == before for before, _ in turns) >= 3:
         return _dress([("quit", {})], talk, style, rng) + " ###STOP###"
-    if not talk.ask and re.search(
-        r"one moment|hold on|please wait|let me (?:check|look)|bear with me", heard.lower()
-    ):
+    if not talk.ask and _CUES["hold"].search(heard.lower()):
         return _dress([("wait", {})], talk, style, rng)
     parts = _answer(talk)
     if parts and rng.random() < style["withhold"]:
@@ -306,6 +283,6 @@ def reply(messages: list[dict[str, Any]], seed: int = 0) -> str:
     if parts:
         return _dress(parts, talk, style, rng)
     stuck = len(turns) > 1 and len(turns[-1][1].split()) < 8
-    if talk.ask or _DONE.search(heard) or stuck:
+    if talk.ask or _CUES["done"].search(heard.lower()) or stuck:
         return _dress([("end", {})], talk, style, rng) + " ###STOP###"
     return _dress([("ack", {})], talk, style, rng)
