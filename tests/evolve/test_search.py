@@ -17,8 +17,9 @@ import pytest
 from workbench.errors import WorkbenchError
 from workbench.evolve import conditions, store
 from workbench.evolve.run import open_run
-from workbench.evolve.search import Search
+from workbench.evolve.search import Search, seed_program
 from workbench.evolve.settings import Settings
+from workbench.simulate.program import ProgramRejected
 
 SMALL = Settings(
     domain="retail", seed=5, generations=3, train_tasks=4, validation_tasks=2, test_tasks=3, window=2,
@@ -110,8 +111,9 @@ def test_steps_in_a_running_loop_and_awaited_ones_continue_the_same_run(finished
 CHILD = """
 import json, sys
 from workbench.evolve import conditions
-from workbench.evolve.search import Search
+from workbench.evolve.search import Search, seed_program
 from workbench.evolve.settings import Settings
+from workbench.simulate.program import ProgramRejected
 with Search(sys.argv[1], Settings.from_json(json.loads(sys.argv[2]))) as search:
     search.finish()
     conditions.evaluate(search)
@@ -175,3 +177,43 @@ def test_a_folder_that_is_no_run_is_never_written_into(tmp_path: Path):
     with pytest.raises(WorkbenchError, match="exists and is not a run directory"):
         Search(tmp_path, SMALL)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_run_branches_from_any_candidate_and_remembers_where_from(finished: Path, tmp_path: Path):
+    old = open_run(finished)
+    with Search(tmp_path / "branch", replace(SMALL, seed=8), branch=(old, "0001")) as search:
+        first = search.step()[0]
+    new = open_run(tmp_path / "branch")
+    assert new.program("0000") == old.program("0001") and first["author"] == "human"
+    assert new.info["branched_from"] == {"run_id": old.run_id, "candidate_id": "0001"}
+    with pytest.raises(WorkbenchError, match="has no candidate '0099'; it has 0000 to 0003"):
+        Search(tmp_path / "none", SMALL, branch=(old, "0099"))
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_program_written_by_hand_enters_with_a_human_author(tmp_path: Path):
+    with Search(tmp_path / "run", SMALL) as search:
+        with pytest.raises(WorkbenchError, match="run one step first"):
+            search.try_program(seed_program())
+        search.step()
+        mine = search.try_program(seed_program().replace('"terse"', '"brief"'), parent="0000")
+        assert (mine["candidate_id"], mine["author"], mine["status"]) == ("0001", "human", "accepted")
+        with pytest.raises(ProgramRejected):
+            search.try_program("def (:", parent="0000")
+        assert search.generation == 1
+        assert search.step()[0]["candidate_id"] == "0002"
+
+
+def test_a_program_that_breaks_at_work_is_a_rejected_candidate_with_the_reason(tmp_path: Path):
+    with Search(tmp_path / "run", SMALL) as search:
+        search.step()
+        wrong = seed_program() + "\n\ndef generate_personas_detailed(c, axes, n):\n    return [1 / 0]\n"
+        mine = search.try_program(wrong, parent="0000")
+    assert mine["status"] == "rejected" and "ZeroDivisionError" in mine["reason"]
+    assert mine["fitness"] is None
+
+
+def test_the_independent_control_mutates_the_seed_program_only(tmp_path: Path):
+    with Search(tmp_path / "run", replace(SMALL, selection="independent", generations=3)) as search:
+        search.finish()
+        assert set(search.run.candidates["parent"].drop_nulls()) == {"0000"}

@@ -27,7 +27,7 @@ class Member:
     @property
     def cell(self) -> tuple[int, int]:
         """The fixed bin of (HL, coverage): 10 × 10 over [0, 1]²."""
-        return _bin(self.human_likeness), _bin(self.coverage)
+        return cell_of(self.human_likeness, self.coverage)
 
 
 @dataclass
@@ -63,6 +63,8 @@ class Archive:
         pool = sorted(self._members(island), key=_order, reverse=True)
         if self.settings.selection == "random":
             return rng.choice(pool)
+        if self.settings.selection == "independent":
+            return min(pool, key=lambda m: int(m.candidate_id))
         elites = sorted(self.grid(island).values(), key=_order, reverse=True)
         elites = elites[: max(1, math.ceil(self.settings.elite_ratio * len(pool)))]
         luck = rng.random()
@@ -71,6 +73,12 @@ class Archive:
         if luck < self.settings.exploration + self.settings.exploitation:
             return rng.choice(elites)
         return rng.choices(pool, weights=[max(m.rank, 1e-6) for m in pool])[0]
+
+    def rivals(self, member: Member) -> list[Member]:
+        """Return whom a newcomer would displace: the elite of its cell on its island, and the best of all."""
+        elite = self.grid(member.island).get(member.cell)
+        best = max(self._members(None), key=_order, default=None)
+        return [m for m in dict.fromkeys((elite, best)) if m and member.rank > m.rank]
 
     def inspirations(self, island: int, parent: Member, generation: int, proposal: int) -> list[Member]:
         """Return up to two top members of other cells and two drawn from the island's grid."""
@@ -94,14 +102,14 @@ class Archive:
         """Keep an island within its share of the population: cell elites first, then by rank."""
         room = max(2, self.settings.population // self.settings.islands)
         island = self.islands[home]
-        if len(island) > room and self.settings.selection != "random":
+        if len(island) > room and self.settings.selection == "fitness":
             elites = {m.candidate_id for m in self.grid(home).values()}
             keep = sorted(island.values(), key=lambda m: (m.candidate_id in elites, *_order(m)), reverse=True)
             self.islands[home] = {m.candidate_id: m for m in keep[:room]}
 
     def _migrate(self) -> None:
         """Copy the top of each island, as it stands now, to both neighbors on the ring."""
-        if len(self.islands) < 2 or self.settings.selection == "random":
+        if len(self.islands) < 2 or self.settings.selection != "fitness":
             return
         leaving = []
         for island in self.islands:
@@ -113,6 +121,11 @@ class Archive:
                 self.islands[there] |= {m.candidate_id: m for m in members}
         for home in range(len(self.islands)):
             self._cull(home)
+
+
+def cell_of(human_likeness: float, coverage: float) -> tuple[int, int]:
+    """Return the cell of (HL, coverage), each cut into ten equal bins; 1.0 belongs to the last."""
+    return _bin(human_likeness), _bin(coverage)
 
 
 def _bin(value: float) -> int:

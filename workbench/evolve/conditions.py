@@ -13,7 +13,7 @@ import polars as pl
 from workbench.errors import WorkbenchError
 from workbench.evolve import store
 from workbench.evolve.run import CONDITIONS, Run
-from workbench.evolve.scoring import Reference, features_only, interval, measured, task_scores, terms
+from workbench.evolve.scoring import Reference, frames_of, interval, measured, task_scores, terms
 from workbench.evolve.search import Search, seed_program
 from workbench.llm import loop
 from workbench.measure import FEATURES
@@ -132,9 +132,8 @@ def _current(run: Run, condition: str, best: str) -> bool:
 
 def _commit(run: Run, about: dict[str, Any], batch: Batch, reference: Reference, n: int) -> None:
     prints = measured(batch, reference)
-    episodes = batch.episodes.drop("likeness").join(
-        prints.select("dialogue_id", "likeness"), on="dialogue_id", how="left"
-    )
+    frames = frames_of(batch, prints)
+    episodes = frames["episodes"]
     first = prints
     if about["condition"] == "base":  # the paper runs the base simulator once a task
         once = episodes.filter(persona_id="trial00").select("dialogue_id")
@@ -157,13 +156,6 @@ def _commit(run: Run, about: dict[str, Any], batch: Batch, reference: Reference,
         **interval("success_write", write["success"], write["task_id"]),
         **{k: dims[k] for k in DIMENSIONS},
     }
-    frames = {
-        "episodes": episodes.sort("dialogue_id"),
-        "turns": batch.turns,
-        "fingerprints": features_only(prints),
-    }
-    if len(batch.personas):
-        frames["personas"] = batch.personas
     _write(run, about["condition"], about, frames)
 
 

@@ -14,7 +14,7 @@ from workbench.measure import FEATURES
 from workbench.measure.coverage import Cloud
 from workbench.measure.discriminator import Discriminator
 from workbench.measure.fingerprint import fingerprint
-from workbench.measure.uncertainty import summarize
+from workbench.measure.uncertainty import Summary, summarize
 from workbench.simulate.batch import Batch
 from workbench.simulate.seeds import derive
 
@@ -37,11 +37,14 @@ class Reference:
 
 def measured(batch: Batch, reference: Reference) -> pl.DataFrame:
     """Fingerprint a batch's finished episodes and add ``likeness`` = P(human); sorted by dialogue_id."""
-    good = batch.episodes.filter(pl.col("error").is_null()).select("dialogue_id")
-    prints = fingerprint(batch.turns.join(good, on="dialogue_id", how="semi")).sort("dialogue_id")
-    if prints.is_empty():
-        return prints.with_columns(likeness=pl.lit(None, pl.Float64))
+    prints = printed(batch)
     return prints.with_columns(likeness=reference.discriminator.likeness(prints))
+
+
+def printed(batch: Batch) -> pl.DataFrame:
+    """Fingerprint a batch's finished episodes; sorted by dialogue_id."""
+    good = batch.episodes.filter(pl.col("error").is_null()).select("dialogue_id")
+    return fingerprint(batch.turns.join(good, on="dialogue_id", how="semi")).sort("dialogue_id")
 
 
 def terms(
@@ -95,33 +98,37 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def score_at(prints: pl.DataFrame, episodes: pl.DataFrame, reference: Reference, n: int, seed: int) -> float:
-    """Score a batch as if it had ``n`` personas a task: 0.5·HL + 0.5·coverage of subsets of n.
+def score_at(
+    prints: pl.DataFrame, episodes: pl.DataFrame, reference: Reference, n: int, seed: int
+) -> Summary:
+    """Score a batch as if it had ``n`` personas a task: 0.5·HL + 0.5·coverage of subsets of n, over tasks.
 
     Coverage grows with N by itself, so candidates of different curriculum stages are compared at one N.
     """
-    if prints.is_empty():
-        return 0.0
-    table = prints.join(episodes.select("dialogue_id", "task_id"), on="dialogue_id").sort(
-        "task_id", "dialogue_id"
-    )
-    found = []
+    table = prints.join(episodes.select("dialogue_id", "task_id"), on="dialogue_id")
+    table = table.sort("task_id", "dialogue_id")
+    scores: dict[str, float] = {}
     for key, frame in table.partition_by("task_id", as_dict=True, maintain_order=True).items():
-        if len(frame) <= n:
-            found.append(reference.cloud.coverage(frame))
-            continue
         rng = random.Random(derive(seed, "subset", key[0], n))
-        draws = [frame[sorted(rng.sample(range(len(frame)), n))] for _ in range(SUBSETS)]
-        found.append(sum(reference.cloud.coverage(d) for d in draws) / SUBSETS)
-    likeness = float(table["likeness"].mean() or 0.0)  # type: ignore[arg-type]
-    return 0.5 * likeness + 0.5 * sum(found) / len(found)
+        size = len(frame)
+        draws = [frame[sorted(rng.sample(range(size), n))] for _ in range(SUBSETS)] if size > n else [frame]
+        cover = sum(reference.cloud.coverage(d) for d in draws) / len(draws)
+        scores[str(key[0])] = 0.5 * float(frame["likeness"].sort().to_numpy().mean()) + 0.5 * cover
+    return summarize(pl.Series(list(scores.values()), dtype=pl.Float64), pl.Series(list(scores)))
 
 
-def features_only(prints: pl.DataFrame) -> pl.DataFrame:
-    """Keep ``dialogue_id`` and the 19 features."""
-    return prints.select("dialogue_id", *FEATURES)
+def frames_of(batch: Batch, prints: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Return a batch's frames as they are kept, with ``likeness`` in the episodes."""
+    likeness = prints.select("dialogue_id", "likeness")
+    episodes = batch.episodes.drop("likeness").join(likeness, on="dialogue_id", how="left")
+    return {
+        "personas": batch.personas,
+        "episodes": episodes.sort("dialogue_id"),
+        "turns": batch.turns,
+        "fingerprints": prints.select("dialogue_id", *FEATURES),
+    }
 
 
-def at_least(finished: Mapping[str, Any], share: float = 0.8) -> bool:
+def enough(finished: Mapping[str, Any], share: float = 0.8) -> bool:
     """Whether enough episodes finished for a candidate to be scored as complete."""
     return finished["n_episodes"] > 0 and finished["n_failed"] <= (1 - share) * finished["n_episodes"]

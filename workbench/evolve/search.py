@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import time
@@ -20,19 +19,19 @@ import workbench
 from workbench.errors import WorkbenchError
 from workbench.evolve import store
 from workbench.evolve.archive import Archive, Member
-from workbench.evolve.curriculum import choose_tasks, personas_per_task, weights, window
-from workbench.evolve.mutation import Mutation, Prompt, mutate, no_attempts
+from workbench.evolve.curriculum import choose_tasks, personas_per_task
+from workbench.evolve.mutation import Prompt, mutate
 from workbench.evolve.progress import Progress
-from workbench.evolve.reflection import reflect
 from workbench.evolve.run import CANDIDATES, Run
-from workbench.evolve.scoring import Reference, at_least, features_only, measured, score_at, terms
+from workbench.evolve.scoring import Reference, printed
 from workbench.evolve.settings import Settings, differences
+from workbench.evolve.trial import Bench, Trial, check_alive, confirm, member_of, save, try_out, validate
 from workbench.llm import loop
-from workbench.llm.client import Client, LLMError, metered
+from workbench.llm.client import Client, metered
 from workbench.measure.reference import humans
 from workbench.simulate import tau2
-from workbench.simulate.batch import Batch, Label, simulate, simulate_base
-from workbench.simulate.program import ProgramRejected, read_axes
+from workbench.simulate.batch import Label, gather, simulate_base
+from workbench.simulate.program import read_axes
 from workbench.simulate.seeds import derive
 
 Candidate = dict[str, Any]
@@ -58,6 +57,8 @@ class Search:
         None opens an existing run with its own settings.
     report
         Called with a :class:`Progress` whenever something was done.
+    branch
+        A run and a candidate of it: the new run starts from that program in place of the seed program.
 
     Raises
     ------
@@ -71,6 +72,7 @@ class Search:
         settings: Settings | None = None,
         *,
         report: Callable[[Progress], None] | None = None,
+        branch: tuple[Run, str] | None = None,
     ) -> None:
         self.path = Path(path)
         self._stack = ExitStack()
@@ -85,7 +87,7 @@ class Search:
         elif settings is None:
             self.run = Run(self.path)  # says what is missing
         else:
-            self._create(settings)
+            self._create(settings, branch)
         self.settings = replace(
             self.run.settings,
             **{name: getattr(settings, name) for name in store.MAY_CHANGE} if settings else {},
@@ -121,6 +123,22 @@ class Search:
         """Like ``step``, for a running event loop; cancelling it loses only what is in flight."""
         return await loop.arun(self._step())
 
+    def try_program(self, program: str, parent: str | None = None) -> Candidate:
+        """Score a program that a person wrote and enter it as a candidate with a human author.
+
+        Raises
+        ------
+        ProgramRejected
+            When the program cannot even be read; one that fails later is a rejected candidate.
+        WorkbenchError
+            When there is no such parent, or the run has not scored its first program yet.
+        """
+        return loop.run(self._try_program(program, parent))
+
+    async def atry_program(self, program: str, parent: str | None = None) -> Candidate:
+        """Like ``try_program``, for a running event loop."""
+        return await loop.arun(self._try_program(program, parent))
+
     def finish(self) -> None:
         """Run all generations that are left, or until the search has stopped finding better programs."""
         while not self.done:
@@ -133,7 +151,7 @@ class Search:
     @property
     def generation(self) -> int:
         """The generation that the next step runs; the seed program is generation 0."""
-        per = [c["generation"] for c in self._candidates]
+        per = [c["generation"] for c in self._candidates if c["author"] != "human" or not c["generation"]]
         last = max(per, default=-1)
         wanted = 1 if last == 0 else self.settings.proposals
         return last if last >= 0 and per.count(last) < wanted else last + 1
@@ -163,24 +181,29 @@ class Search:
 
     # -- inside -----------------------------------------------------------------------------------
 
-    def _create(self, settings: Settings) -> None:
+    def _create(self, settings: Settings, branch: tuple[Run, str] | None) -> None:
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise WorkbenchError(f"{self.path} exists and is not a run directory; name another one.")
         tasks = choose_tasks(settings)
         people = humans(settings.domain)
+        if branch:
+            branch[0].program(branch[1])  # says so when there is no such candidate
         self.path.mkdir(parents=True, exist_ok=True)
         self._stack.enter_context(store.writer(self.path))
         with store.new_folder(self.path / "reference") as folder:
             store.write_frames(folder, {"humans": people})
-        created = time.strftime("%Y-%m-%dT%H:%M:%S")
         plain = settings.as_json()
+        origin: dict[str, Any] = {}
+        if branch:
+            (self.path / "program.py").write_text(branch[0].program(branch[1]))
+            origin = {"branched_from": {"run_id": branch[0].run_id, "candidate_id": branch[1]}}
         steady = {k: v for k, v in plain.items() if k not in store.MAY_CHANGE}
-        name = json.dumps([steady, workbench.__version__], sort_keys=True)
-        info = {
+        name = json.dumps([steady, origin, workbench.__version__], sort_keys=True)
+        info = origin | {
             "format": store.FORMAT,
             "run_id": hashlib.sha256(name.encode()).hexdigest()[:12],
             "version": workbench.__version__,
-            "created": created,
+            "created": time.strftime("%Y-%m-%dT%H:%M:%S"),
             "settings": plain,
             "tasks": {which: [t.task_id for t in found] for which, found in tasks.items()},
         }
@@ -198,8 +221,8 @@ class Search:
                 batch = await simulate_base(
                     tasks, 1, self.client, seed=seed, label=label, progress=self.progress.tick
                 )
-                self._check_alive(batch)
-                prints = measured_without_likeness(batch)
+                check_alive(batch)
+                prints = printed(batch)
                 with store.new_folder(folder) as part:
                     store.write_frames(
                         part, {"episodes": batch.episodes, "turns": batch.turns, "fingerprints": prints}
@@ -211,209 +234,131 @@ class Search:
         return self._reference
 
     async def _step(self) -> list[Candidate]:
-        reference = await self._prepare()
+        bench = await self._bench()
         generation = self.generation
+        first = len(self._candidates)
         if generation == 0:
-            made = [
-                await self._evaluate(0, 0, Mutation(seed_program(), None, no_attempts()), None, reference)
-            ]
+            author = "human" if "branched_from" in self.run.info else "seed"
+            trials = [Trial(self._id(0), 0, 0, None, author, self._first_program())]
+            await self._try(bench, trials[0])
         else:
             archive = self.archive(generation)
-            have = sum(c["generation"] == generation for c in self._candidates)
-            todo = range(have, self.settings.proposals)
-            made = await asyncio.gather(*(self._propose(generation, k, archive, reference) for k in todo))
-        done = []
-        for commit in made:  # in index order, whatever finished first
-            done.append(await commit())
-        self._ledger.flush()
-        return done
+            have = sum(c["generation"] == generation for c in self._candidates if c["author"] != "human")
+            todo = enumerate(range(have, self.settings.proposals))
+            work = [self._propose(bench, archive, generation, k, self._id(first + i)) for i, k in todo]
+            trials = await gather(work)
+        return [
+            await self._commit(bench, trial) for trial in trials
+        ]  # in index order, whoever finished first
 
-    def archive(self, until: int | None = None) -> Archive:
-        """Return the archive as it stood when a generation began (default: the next one)."""
-        members = [
-            Member(
-                c["candidate_id"], c["generation"], c["island"], c["rank"], c["human_likeness"], c["coverage"]
-            )
-            for c in self._candidates
-            if c["status"] == "accepted"
-        ]
-        return Archive.replay(self.settings, members, self.generation if until is None else until)
+    async def _try_program(self, program: str, parent: str | None) -> Candidate:
+        bench = await self._bench()
+        if not self._candidates:
+            raise WorkbenchError("The seed program has not been scored yet; run one step first.")
+        known = {c["candidate_id"]: c for c in self._candidates}
+        if parent is not None and parent not in known:
+            raise WorkbenchError(f"The run has no candidate '{parent}' to be the parent of your program.")
+        await read_axes(program)
+        generation = max(c["generation"] for c in self._candidates)
+        island = known[parent]["island"] if parent else 0
+        trial = Trial(self._id(len(self._candidates)), generation, island, parent, "human", program)
+        await self._try(bench, trial)
+        return await self._commit(bench, trial)
 
-    async def _propose(self, generation: int, proposal: int, archive: Archive, reference: Reference) -> Any:
+    async def _propose(
+        self, bench: Bench, archive: Archive, generation: int, proposal: int, candidate_id: str
+    ) -> Trial:
+        """Mutate a parent of one island and try the result; a mutation that failed is a rejected trial."""
         island = ((generation - 1) * self.settings.proposals + proposal) % self.settings.islands
         parent = archive.parent(island, generation, proposal)
+        inspirations = archive.inspirations(island, parent, generation, proposal)
+        with metered() as spent:
+            self.progress.at(f"candidate {candidate_id}: mutation of {parent.candidate_id}")
+            prompt = await self._prompt(bench, parent, inspirations, generation)
+            mutation = await mutate(
+                prompt,
+                candidate_id,
+                self.client,
+                seed=derive(self.settings.seed, "mutation", candidate_id),
+                attempts=self.settings.attempts,
+            )
+            program = mutation.program or mutation.tried or prompt.program
+            trial = Trial(
+                candidate_id, generation, island, parent.candidate_id, "mutation", program, mutation.reason
+            )
+            trial.frames["attempts"] = mutation.attempts
+            if mutation.program:
+                await try_out(bench, trial)
+        trial.spent = spent
+        return trial
+
+    async def _prompt(
+        self, bench: Bench, parent: Member, inspirations: list[Member], generation: int
+    ) -> Prompt:
         by_id = {c["candidate_id"]: c for c in self._candidates}
-        inspirations = []
-        for member in archive.inspirations(island, parent, generation, proposal):
-            axes = await read_axes(self.run.program(member.candidate_id))
-            inspirations.append((by_id[member.candidate_id], axes))
+        axes = [await read_axes(self.run.program(m.candidate_id)) for m in inspirations]
         failures = [
-            f"a child of {c['parent']}: {c['reason']}"
+            f"a child of this parent: {c['reason']}"
             for c in self._candidates
             if c["status"] == "rejected"
             and c["generation"] < generation
             and c["parent"] == parent.candidate_id
         ]
-        prompt = Prompt(
+        base = bench.reference.discriminator.likeness(self.run.frame("conditions/base_train", "fingerprints"))
+        return Prompt(
             parent_id=parent.candidate_id,
             program=self.run.program(parent.candidate_id),
             scores=by_id[parent.candidate_id],
-            references=self._references(reference),
+            references=f"For comparison, human_likeness of the base simulator is {base.to_numpy().mean():.3f}.",
             reflection=self.run.reflection(parent.candidate_id),
-            inspirations=inspirations,
+            inspirations=[
+                (by_id[m.candidate_id], found) for m, found in zip(inspirations, axes, strict=True)
+            ],
             failures=failures[-3:],
         )
-        candidate_id = self._id(generation, proposal)
-        seed = derive(self.settings.seed, "mutation", candidate_id)
-        with metered() as meter:
-            self.progress.at(f"generation {generation}: mutation")
-            mutation = await mutate(
-                prompt, candidate_id, self.client, seed=seed, attempts=self.settings.attempts
-            )
-        return await self._evaluate(
-            generation, proposal, mutation, parent.candidate_id, reference, island=island, meter=meter
-        )
 
-    async def _evaluate(
-        self,
-        generation: int,
-        proposal: int,
-        mutation: Mutation,
-        parent: str | None,
-        reference: Reference,
-        *,
-        island: int = 0,
-        meter: dict[str, Any] | None = None,
-    ) -> Callable[[], Any]:
-        """Score a program on its window; return what validates (where due) and commits it."""
-        settings = self.settings
-        candidate_id = self._id(generation, proposal)
-        tasks = window(self.tasks["train"], generation, settings.window)
-        n = personas_per_task(settings, generation)
-        record: Candidate = {
-            "candidate_id": candidate_id,
-            "parent": parent,
-            "generation": generation,
-            "island": island,
-            "author": "seed" if parent is None else "mutation",
-            "status": "rejected",
-            "reason": mutation.reason,
-            "new_best": False,
-            "n_personas": n,
-            "tasks": [t.task_id for t in tasks],
-        }
-        frames: dict[str, pl.DataFrame] = {"attempts": mutation.attempts}
-        program = mutation.program or mutation.tried or self.run.program(parent or "")
-        reflection = ""
-        prints = episodes = None
-        began = time.perf_counter()
-        with metered(meter) as spent:
-            if mutation.program:
-                self.progress.at(f"generation {generation}: {len(tasks) * n} episodes")
-                try:
-                    batch = await simulate(
-                        program,
-                        tasks,
-                        n,
-                        self.client,
-                        seed=derive(settings.seed, "batch", candidate_id),
-                        label=Label("search", "train", candidate_id),
-                        progress=self.progress.tick,
-                    )
-                except ProgramRejected as error:
-                    record["reason"] = f"program rejected ({error.kind}): {error.reason}"
-                else:
-                    self._check_alive(batch)
-                    prints, episodes = measured(batch, reference), batch.episodes
-                    record |= terms(episodes, prints, reference, weights(settings, n))
-                    frames |= _frames(batch, prints)
-                    if at_least(record):
-                        record["status"], record["reason"] = "accepted", None
-                        record["rank"] = score_at(
-                            prints, episodes, reference, settings.stages[0], derive(settings.seed, "rank")
-                        )
-                        cell = Member(
-                            candidate_id, 0, 0, 0, record["human_likeness"], record["coverage"]
-                        ).cell
-                        record["cell"] = list(cell)
-                        reflection = await reflect(
-                            batch,
-                            prints,
-                            record,
-                            reference.humans,
-                            self.client,
-                            derive(settings.seed, "reflection", candidate_id),
-                        )
-                    else:
-                        record["reason"] = f"{record['n_failed']} of {record['n_episodes']} episodes failed"
+    async def _try(self, bench: Bench, trial: Trial) -> None:
+        with metered() as spent:
+            await try_out(bench, trial)
+        trial.spent = spent
 
-        async def commit() -> Candidate:
-            with metered(spent):
-                best = max((c["rank"] for c in self._candidates if c["status"] == "accepted"), default=-1.0)
-                record["new_best"] = record["status"] == "accepted" and record["rank"] > best
-                due = record["new_best"] or generation % settings.validate_every == 0
-                if record["status"] == "accepted" and due:
-                    await self._validate(program, record, frames, reference)
-            record.update(spent)
-            record["seconds"] = time.perf_counter() - began
-            record["created"] = time.strftime("%Y-%m-%dT%H:%M:%S")
-            with store.new_folder(self.path / "candidates" / candidate_id) as folder:
-                (folder / "program.py").write_text(program)
-                if reflection:
-                    (folder / "reflection.txt").write_text(reflection)
-                store.write_frames(folder, frames)
-                store.write_json(folder / "candidate.json", record)
-            found = pl.DataFrame([record], schema=CANDIDATES).to_dicts()[0]
-            self._candidates.append(found)
-            return found
+    async def _commit(self, bench: Bench, trial: Trial) -> Candidate:
+        """Confirm and validate a candidate where that is due, then write it.
 
-        return commit
+        A challenger that leads a rival by less than its own error bar is tried on fresh tasks first.
+        """
+        with metered(trial.spent):
+            if trial.accepted and self.settings.confirm and self.settings.selection == "fitness":
+                archive = self.archive(trial.generation + 1)
+                margin = trial.record["rank"] - (trial.record["rank_low"] or 0.0)
+                close = [m for m in archive.rivals(trial.member) if trial.member.rank - m.rank < margin]
+                if close:
+                    await confirm(bench, trial)
+            best = max((c["rank"] for c in self._candidates if c["status"] == "accepted"), default=-1.0)
+            trial.record["new_best"] = trial.accepted and trial.record["rank"] > best
+            each = int(trial.candidate_id) % self.settings.validate_every == 0
+            if trial.accepted and (trial.record["new_best"] or each):
+                await validate(bench, trial)
+        save(self.path, trial)
+        self._ledger.flush()
+        found = pl.DataFrame([trial.record], schema=CANDIDATES).to_dicts()[0]
+        self._candidates.append(found)
+        return found
 
-    async def _validate(
-        self, program: str, record: Candidate, frames: dict[str, pl.DataFrame], reference: Reference
-    ) -> None:
-        """Score a program on the validation tasks, averaged over the stages' N; adds rows to its frames."""
-        settings, candidate_id = self.settings, record["candidate_id"]
-        self.progress.at(f"generation {record['generation']}: validation")
-        try:
-            batch = await simulate(
-                program,
-                self.tasks["validation"],
-                settings.stages[-1],
-                self.client,
-                seed=derive(settings.seed, "validation", candidate_id),
-                label=Label("search", "validation", candidate_id),
-                progress=self.progress.tick,
-            )
-        except ProgramRejected as error:
-            record["reason"] = f"not validated ({error.kind}): {error.reason}"
-            return
-        self._check_alive(batch)
-        prints = measured(batch, reference)
-        found = terms(batch.episodes, prints, reference, (0.5, 0.5))
-        scores = [
-            score_at(prints, batch.episodes, reference, n, derive(settings.seed, "validation"))
-            for n in settings.stages
-        ]
-        record["validation_score"] = sum(scores) / len(scores)
-        for name in ("human_likeness", "coverage", "n_episodes", "n_failed"):
-            record[f"validation_{name}"] = found[name]
-        for name, frame in _frames(batch, prints).items():
-            frames[name] = pl.concat([frames[name], frame]) if name in frames else frame
+    async def _bench(self) -> Bench:
+        return Bench(self.settings, self.tasks, self.client, await self._prepare(), self.progress)
 
-    def _references(self, reference: Reference) -> str:
-        """Say where the base simulator stands by the same classifier."""
-        likeness = reference.discriminator.likeness(self.run.frame("conditions/base_train", "fingerprints"))
-        return f"For comparison, human_likeness of the base simulator is {float(likeness.to_numpy().mean()):.3f}."
+    def _first_program(self) -> str:
+        path = self.path / "program.py"
+        return path.read_text() if path.exists() else seed_program()
 
-    def _check_alive(self, batch: Batch) -> None:
-        """Stop with a sentence when an endpoint has died: no episode finished, so there is nothing to score."""
-        errors = batch.episodes["error"].drop_nulls()
-        if len(errors) and len(errors) == len(batch.episodes):
-            raise LLMError("transport", f"no episode finished: {errors.to_list()[0]}")
+    def _id(self, number: int) -> str:
+        return f"{number:04d}"
 
-    def _id(self, generation: int, proposal: int) -> str:
-        return f"{0 if generation == 0 else 1 + (generation - 1) * self.settings.proposals + proposal:04d}"
+    def archive(self, until: int | None = None) -> Archive:
+        """Return the archive as it stood when a generation began (default: the next one)."""
+        members = [member_of(c) for c in self._candidates if c["status"] == "accepted"]
+        return Archive.replay(self.settings, members, self.generation if until is None else until)
 
     def _episodes_left(self) -> int:
         """Count the episodes that are planned, for the estimate of time; validation is guessed at half."""
@@ -429,22 +374,3 @@ class Search:
             total += each * (settings.proposals if generation else 1)
             total += len(self.tasks["validation"]) * settings.stages[-1] // 2
         return total
-
-
-def measured_without_likeness(batch: Batch) -> pl.DataFrame:
-    """Fingerprint the finished episodes of a batch that no discriminator can judge yet."""
-    from workbench.measure.fingerprint import fingerprint
-
-    good = batch.episodes.filter(pl.col("error").is_null()).select("dialogue_id")
-    return fingerprint(batch.turns.join(good, on="dialogue_id", how="semi")).sort("dialogue_id")
-
-
-def _frames(batch: Batch, prints: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    likeness = prints.select("dialogue_id", "likeness")
-    episodes = batch.episodes.drop("likeness", strict=False).join(likeness, on="dialogue_id", how="left")
-    return {
-        "personas": batch.personas,
-        "episodes": episodes.sort("dialogue_id"),
-        "turns": batch.turns,
-        "fingerprints": features_only(prints),
-    }

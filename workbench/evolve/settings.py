@@ -10,13 +10,16 @@ from typing import Any
 from workbench.errors import WorkbenchError
 from workbench.llm.roles import Endpoint, as_settings, endpoints, from_settings
 
-SELECTIONS = ("fitness", "random")
+SELECTIONS = ("fitness", "random", "independent")
 MAY_CHANGE = ("generations", "concurrency", "max_cost", "max_tokens", "early_stop")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one search (paper, section "Search"; ``selection="random"`` is a control).
+    """The settings of one search (paper, section "Search").
+
+    ``selection`` is ``fitness``, or a control of equal budget: ``random`` draws parents and the final program
+    at random, ``independent`` mutates the seed program again and again and takes the best.
 
     ``train_tasks`` and ``validation_tasks`` are drawn from the official train split and never overlap;
     ``test_tasks`` from the test split. ``stages`` are the personas per task of epoch 1, 2 and 3 on.
@@ -44,6 +47,7 @@ class Settings:
     validate_every: int = 5
     early_stop: int = 20
     attempts: int = 3
+    confirm: bool = True
     selection: str = "fitness"
     standardize: bool = False
     concurrency: int = 30

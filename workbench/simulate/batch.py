@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -17,6 +18,7 @@ from workbench.simulate.seeds import derive
 from workbench.simulate.tau2 import Task
 
 Progress = Callable[[str], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,9 @@ async def simulate(
         found = await personas_of(source, task, n, client, derive(seed, "program", task.task_id))
         personas.extend((label.candidate_id, label.split, task.task_id, p) for p in found)
         jobs = [_job(label, task, seed, p.persona_id, p.policy, n) for p in found]
-        return await _gather([_one(job, client, progress) for job in jobs])
+        return await gather([_one(job, client, progress) for job in jobs])
 
-    lists = await _gather([one_task(task) for task in tasks])
+    lists = await gather([one_task(task) for task in tasks])
     episodes = [e for each in lists for e in each]
     return Batch(personas_frame(personas), episodes_frame(episodes), turns_frame(episodes))
 
@@ -111,7 +113,7 @@ async def simulate_base(
 ) -> Batch:
     """Roll out the base simulator, without a persona, ``trials`` times a task with different seeds."""
     jobs = [_job(label, t, seed, f"trial{i:02d}", "", trials) for t in tasks for i in range(trials)]
-    episodes = await _gather([_one(job, client, progress) for job in jobs])
+    episodes = await gather([_one(job, client, progress) for job in jobs])
     return Batch(personas_frame([]), episodes_frame(episodes), turns_frame(episodes))
 
 
@@ -137,7 +139,7 @@ async def _one(job: Job, client: Client, progress: Progress | None) -> Episode:
     return episode
 
 
-async def _gather(work: list) -> list:
+async def gather(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """Run coroutines together; the first failure cancels the rest before it is raised."""
     tasks = [asyncio.ensure_future(w) for w in work]
     try:
