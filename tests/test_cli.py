@@ -67,7 +67,9 @@ MISTAKES = [
     (("evolve", "--run", "r", "--concurrency", "0"), "concurrency is 0"),
     (("evolve", "--run", "good.jsonl"), "good.jsonl exists and is not a run directory"),
     (("evolve", "--run", "r", "--roles", "none.toml"), "none.toml cannot be read"),
+    (("evolve", "--run", "r", "--seeds", "0"), "--seeds is 0"),
     (("evolve",), "--run"),
+    (("branch", "nowhere", "-o", "new"), "no run directory nowhere"),
     (("resume", "nowhere"), "no run directory nowhere"),
     (("resume", "folder"), "is corrupt"),
     (("evaluate", "nowhere"), "no run directory nowhere"),
@@ -135,6 +137,27 @@ def test_fingerprints_go_to_parquet_and_csv_alike(here: Path, capsys):
     parquet, csv = pl.read_parquet("out.parquet"), pl.read_csv("out.csv")
     assert parquet["dialogue_id"].to_list() == ["a"] and parquet["words_per_turn"].item() == 1.0
     assert csv["words_per_turn"].item() == 1.0
+
+
+def test_a_dry_run_estimates_and_asks_nothing(here: Path, capsys):
+    code, out, _ = run(capsys, "evolve", "--run", "r", "--model", "gpt-4.1-mini", "--seeds", "2", "--dry-run")
+    assert code == 0 and "Estimate for 2 searches" in out and "in all: $" in out
+    assert not (here / "r").exists()
+
+
+def test_seeds_make_independent_runs_in_one_folder_and_branch_goes_on_from_one(here: Path, capsys):
+    small = ("--train-tasks", "2", "--validation-tasks", "1", "--test-tasks", "1", "--window", "2")
+    code, out, err = run(
+        capsys, "evolve", "--run", "g", "--seeds", "2", "--generations", "0", "--seed", "3", *small
+    )
+    assert code == 0, err
+    assert (here / "g" / "seed-3" / "run.json").exists() and (here / "g" / "seed-4" / "run.json").exists()
+    code, out, err = run(capsys, "branch", "g/seed-3", "--at", "0000", "-o", "b", "--generations", "0")
+    assert code == 0 and "Best by validation: 0000" in out, err
+    code, out, _ = run(capsys, "runs", ".")
+    assert code == 0 and sum("1 candidates" in line for line in out.splitlines()) == 3
+    code, _, err = run(capsys, "branch", "g/seed-3", "--at", "0042", "-o", "c")
+    assert code == 2 and "has no candidate '0042'" in err
 
 
 def test_doctor_says_what_is_there(here: Path, capsys):

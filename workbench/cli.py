@@ -9,37 +9,25 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from workbench.arguments import parser
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
     from workbench.evolve.progress import Progress
+    from workbench.evolve.run import Run
     from workbench.evolve.search import Search
     from workbench.evolve.settings import Settings
     from workbench.llm.roles import Endpoint
-
-EPILOG = {
-    "workbench": """examples:
-  workbench evolve --domain retail --run runs/first             offline, with the rehearsal models
-  workbench evolve --domain retail --model gpt-4.1-mini --run runs/real      key from OPENAI_API_KEY
-  workbench evolve --base-url http://127.0.0.1:11434/v1 --model llama3.1 --run runs/local
-  workbench evaluate runs/first && workbench report runs/first -o figures""",
-    "evolve": """roles in a file, for --roles (any role may be left out; keys never stand in files):
-  [default]
-  model = "gpt-4.1-mini"
-  [user]
-  model = "llama3.1"
-  base_url = "http://127.0.0.1:11434/v1"
-  api_key_env = "MY_KEY_VARIABLE" """,
-}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0, 2 after a user's mistake, 130 after Ctrl-C."""
     from workbench.llm.client import LLMError
 
-    args = _parser().parse_args(argv)
+    commands = (evolve, branch, resume, evaluate, report, runs, personas, fingerprint, rehearsal, doctor)
+    args = parser({c.__name__: c for c in commands}).parse_args(argv)
     try:
         args.command(args)
     except WorkbenchError as error:
@@ -67,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def evolve(args: argparse.Namespace) -> None:
     """Start a search, or go on with one that has the same settings."""
+    from dataclasses import replace
+
     from workbench.llm.roles import endpoints
 
     roles = endpoints(args.model, args.base_url, roles_file=args.roles, temperature=args.temperature)
@@ -79,9 +69,40 @@ def evolve(args: argparse.Namespace) -> None:
         "validation_tasks",
         "test_tasks",
     )
-    names += ("test_personas", "islands", "early_stop", "selection", "concurrency", "max_cost", "max_tokens")
+    names += (
+        "test_personas",
+        "window",
+        "islands",
+        "early_stop",
+        "selection",
+        "concurrency",
+        "max_cost",
+        "max_tokens",
+    )
     settings = _settings(roles=roles, **{n: getattr(args, n) for n in names if getattr(args, n) is not None})
-    _drive(args.run, settings)
+    if args.seeds < 1:
+        raise WorkbenchError(f"--seeds is {args.seeds}; ask for one independent search or more.")
+    if args.dry_run:
+        _print_estimate(settings, args.seeds)
+        return
+    if args.seeds == 1:
+        _drive(args.run, settings)
+        return
+    for seed in range(settings.seed, settings.seed + args.seeds):
+        _drive(str(Path(args.run) / f"seed-{seed}"), replace(settings, seed=seed))
+
+
+def branch(args: argparse.Namespace) -> None:
+    """Start a run from a candidate of another."""
+    from dataclasses import replace
+
+    from workbench.evolve.run import open_run
+
+    old = open_run(args.run)
+    candidate = args.at or old.best
+    old.program(candidate)
+    changed = {n: v for n in ("generations", "seed") if (v := getattr(args, n)) is not None}
+    _drive(args.output, replace(old.settings, **changed), branch=(old, candidate))
 
 
 def resume(args: argparse.Namespace) -> None:
@@ -128,7 +149,7 @@ def runs(args: argparse.Namespace) -> None:
         print(store.digest(Path(args.digest)))
         return
     folder = Path(args.folder)
-    found = sorted(p.parent for p in folder.glob("*/run.json")) if folder.is_dir() else []
+    found = sorted(p.parent for p in folder.glob("**/run.json")) if folder.is_dir() else []
     if not found:
         print(f"No runs in {folder}/.")
     for path in found:
@@ -305,7 +326,28 @@ async def _answers(roles: Mapping[str, Endpoint], which: Sequence[str]) -> list[
         await client.aclose()
 
 
-def _drive(path: str, settings: Settings) -> None:
+def _print_estimate(settings: Settings, seeds: int) -> None:
+    from workbench.evolve.estimate import episodes, estimate
+
+    parts = episodes(settings)
+    print(
+        f"Estimate for {seeds} search{'es' if seeds > 1 else ''}, by what rehearsal episodes took; real models vary:"
+    )
+    for name, count in parts.items():
+        print(f"  {count * seeds:>8,} episodes  {name}")
+    known = True
+    total = 0.0
+    for row in estimate(settings).iter_rows(named=True):
+        money = f"${row['cost'] * seeds:,.2f}" if row["cost"] is not None else "unknown price"
+        total, known = total + (row["cost"] or 0.0) * seeds, known and row["cost"] is not None
+        tokens = f"{row['tokens_in'] * seeds / 1e6:9.1f}M in {row['tokens_out'] * seeds / 1e6:7.2f}M out"
+        print(
+            f"  {row['requests'] * seeds:>8,} requests  {tokens}  {row['role']:<10} {row['model']:<22} {money}"
+        )
+    print(f"  {'in all' if known else 'in all, known prices only'}: ${total:,.2f}")
+
+
+def _drive(path: str, settings: Settings, *, branch: tuple[Run, str] | None = None) -> None:
     from workbench.evolve.curriculum import choose_tasks
     from workbench.evolve.progress import duration
     from workbench.llm import loop
@@ -314,7 +356,7 @@ def _drive(path: str, settings: Settings) -> None:
     if not (Path(path) / "run.json").exists():
         choose_tasks(settings)  # a mistake in the settings is told before any endpoint is asked
     lines = loop.run(_answers(settings.roles, sorted(set(ROLES) - {"judge"})))
-    with _open_search(path, settings) as search:
+    with _open_search(path, settings, branch) as search:
         left = max(0, settings.generations + 1 - search.generation)
         who = "the rehearsal models, stand-ins" if len(settings.rehearsed) == 6 else "real models"
         print(f"Run {search.run.run_id} in {path}: {settings.domain}, seed {settings.seed}, {who}.")
@@ -349,10 +391,10 @@ def _candidate_line(c: dict[str, Any]) -> str:
     )
 
 
-def _open_search(path: str, settings: Settings | None) -> Search:
+def _open_search(path: str, settings: Settings | None, branch: tuple[Run, str] | None = None) -> Search:
     from workbench.evolve.search import Search
 
-    return Search(path, settings, report=_show_progress)
+    return Search(path, settings, report=_show_progress, branch=branch)
 
 
 _LAST_SHOWN = [0.0]
@@ -390,128 +432,3 @@ def _read_text(path: Path) -> str:
         raise WorkbenchError(f"There is no file {path}.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise WorkbenchError(f"{path} cannot be read as text: {error}.") from None
-
-
-class _Parser(argparse.ArgumentParser):
-    """Argument errors read like every other error of ours: one sentence, exit code 2."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see '{self.prog} --help'.\n")
-
-
-def _parser() -> argparse.ArgumentParser:
-    raw = argparse.RawDescriptionHelpFormatter
-    top = _Parser(
-        prog="workbench",
-        description="Evolve, inspect and report persona policies for LLM user simulators.",
-        epilog=EPILOG["workbench"],
-        formatter_class=raw,
-    )
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
-
-    def add(name: str, act: Any, text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(
-            name, help=text, description=text, epilog=EPILOG.get(name), formatter_class=raw
-        )
-        sub.set_defaults(command=act)
-        return sub
-
-    def models(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument(
-            "--model", default="rehearsal", help="model of every role; default: the offline rehearsal models"
-        )
-        sub.add_argument(
-            "--base-url", help="any OpenAI-compatible endpoint, such as http://127.0.0.1:11434/v1"
-        )
-
-    sub = add(
-        "evolve",
-        evolve,
-        "Evolve a generator program; on an existing run with the same settings, go on with it.",
-    )
-    sub.add_argument("--domain", default="retail", help="retail or airline (default: retail)")
-    sub.add_argument("--run", required=True, metavar="DIR", help="directory of the run")
-    sub.add_argument("--generations", type=int, help="generations after the seed program (default: 20)")
-    sub.add_argument("--seed", type=int, help="every random choice comes from it (default: 0)")
-    models(sub)
-    sub.add_argument("--roles", metavar="FILE.toml", help="model and endpoint of each role; see below")
-    sub.add_argument(
-        "--temperature", type=float, help="sent with every request (default: the endpoint's own)"
-    )
-    sub.add_argument("--proposals", type=int, metavar="K", help="candidates a generation (default: 1)")
-    sub.add_argument("--train-tasks", type=int, metavar="N", help="tasks the search works on (default: 20)")
-    sub.add_argument(
-        "--validation-tasks", type=int, metavar="N", help="train tasks kept for validation (default: 5)"
-    )
-    sub.add_argument("--test-tasks", type=int, metavar="N", help="held-out test tasks (default: 20)")
-    sub.add_argument("--test-personas", type=int, metavar="N", help="personas a test task (default: 10)")
-    sub.add_argument("--islands", type=int, metavar="N", help="sub-populations (default: 5)")
-    sub.add_argument(
-        "--early-stop",
-        type=int,
-        metavar="N",
-        help="stop after N generations without a new best (default: 20)",
-    )
-    sub.add_argument(
-        "--selection", help="fitness, or random: the control without selection (default: fitness)"
-    )
-    sub.add_argument("--concurrency", type=int, metavar="N", help="requests in flight at once (default: 30)")
-    sub.add_argument("--max-cost", type=float, metavar="USD", help="stop before spending more")
-    sub.add_argument("--max-tokens", type=int, metavar="N", help="stop before using more tokens")
-
-    sub = add("resume", resume, "Go on with a run, by its own settings.")
-    sub.add_argument("run", metavar="DIR")
-    sub.add_argument("--generations", type=int, help="generations in all")
-    sub.add_argument("--max-cost", type=float, metavar="USD", help="a new limit of money, in all")
-    sub.add_argument("--max-tokens", type=int, metavar="N", help="a new limit of tokens, in all")
-
-    sub = add(
-        "evaluate",
-        evaluate,
-        "Evaluate people, base simulator, DP, initial and evolved program on held-out tasks.",
-    )
-    sub.add_argument("run", metavar="DIR")
-    sub.add_argument("--again", action="store_true", help="evaluate anew what is there already")
-
-    sub = add("report", report, "Write a run's figures and tables, and print the comparison.")
-    sub.add_argument("run", metavar="DIR")
-    sub.add_argument("-o", "--output", default="figures", metavar="OUT_DIR", help="default: figures")
-
-    sub = add("runs", runs, "List the runs in a folder, or print the digest of one.")
-    sub.add_argument("folder", nargs="?", default="runs", help="default: runs")
-    sub.add_argument(
-        "--digest", metavar="DIR", help="hash of every result of a run, without wall-clock and cost"
-    )
-
-    sub = add("personas", personas, "Run a generator program on a task and print the personas.")
-    sub.add_argument(
-        "program",
-        nargs="?",
-        help="a program file, or a run directory for its best; default: the seed program",
-    )
-    sub.add_argument("--domain", default="retail", help="retail or airline (default: retail)")
-    sub.add_argument("--task", required=True, metavar="ID", help="task id, such as 12")
-    sub.add_argument("-n", type=int, default=5, help="number of personas (default: 5)")
-    sub.add_argument("--seed", type=int, default=0)
-    sub.add_argument("--json", action="store_true", help="print the records as JSON")
-    models(sub)
-
-    sub = add("fingerprint", fingerprint, "Compute the 19 features of every dialogue in trace files.")
-    sub.add_argument("files", nargs="+", metavar="FILE", help=".jsonl or .jsonl.gz")
-    sub.add_argument("-o", "--output", metavar="OUT", help=".parquet or .csv; without it, print means")
-
-    sub = add(
-        "rehearsal",
-        rehearsal,
-        "Serve the offline rehearsal models on loopback, for other programs and for tests.",
-    )
-    sub.add_argument("--port", type=int, default=8808, help="default: 8808")
-
-    sub = add(
-        "doctor",
-        doctor,
-        "Say what is installed, which model answers, which data is present, how strong the sandbox is.",
-    )
-    models(sub)
-    sub.add_argument("--roles", metavar="FILE.toml", help="check the endpoints of a roles file")
-    return top

@@ -101,7 +101,9 @@ class Search:
         spent = store.read_ledger(self._ledger.path)
         self.client = Client(
             self.settings.roles,
-            cache=self.path / "replies.sqlite",
+            cache=None
+            if all(e.offline for e in self.settings.roles.values())
+            else self.path / "replies.sqlite",
             concurrency=self.settings.concurrency,
             max_cost=self.settings.max_cost,
             max_tokens=self.settings.max_tokens,

@@ -119,17 +119,18 @@ class Settings:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Settings:
-        """Read what ``as_json`` wrote.
+        """Read what ``as_json`` wrote; a setting that an older version did not have takes its default.
 
         Raises
         ------
         WorkbenchError
-            When a setting is missing or unknown.
+            When a setting is unknown, or the roles are missing.
         """
         known = {f.name for f in fields(cls)}
-        if wrong := sorted(set(data) ^ known):
+        if wrong := sorted(set(data) - known or {"domain", "roles"} - set(data)):
             raise WorkbenchError(f"The run's settings do not match this version: {', '.join(wrong)}.")
-        return cls(**(dict(data) | {"stages": tuple(data["stages"]), "roles": from_settings(data["roles"])}))
+        given = dict(data) | {"roles": from_settings(data["roles"])}
+        return cls(**given | {"stages": tuple(given.get("stages", cls.stages))})
 
 
 def differences(old: Settings, new: Settings) -> list[str]:

@@ -1,0 +1,63 @@
+"""What a run will take: episodes, requests, tokens and money, before anything is asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from workbench.evolve.curriculum import personas_per_task
+from workbench.evolve.settings import Settings
+from workbench.llm.roles import price
+from workbench.simulate import tau2
+
+# Requests, tokens in and tokens out an episode, by role: measured on 1,434 retail episodes of a rehearsal run
+# (`workbench evolve --run DIR --seed 7`, then open_run(DIR).spent()). Real models vary by a factor of about two.
+PER_EPISODE = {"agent": (13.6, 81_000, 510), "user": (7.1, 7_400, 140), "generator": (1.05, 700, 290)}
+PER_CANDIDATE = {"mutation": (1.2, 4_500, 600), "reflection": (1.0, 2_700, 300)}
+
+
+def episodes(settings: Settings) -> dict[str, int]:
+    """Count the episodes of a whole run by part; validation is an upper bound of what is likely (half)."""
+    search = sum(
+        settings.window * personas_per_task(settings, g) * (settings.proposals if g else 1)
+        for g in range(settings.generations + 1)
+    )
+    candidates = 1 + settings.generations * settings.proposals
+    test = settings.test_tasks * settings.test_personas
+    return {
+        "base simulator, train tasks": len(tau2.split(settings.domain, "train")),
+        "search": search,
+        "validation": candidates * settings.validation_tasks * settings.stages[-1] // 2,
+        "held-out evaluation, four conditions": 4 * test,
+    }
+
+
+def estimate(settings: Settings) -> pl.DataFrame:
+    """Return requests, tokens and cost by role for a whole run, held-out evaluation included.
+
+    Returns
+    -------
+    DataFrame
+        role, model, requests, tokens_in, tokens_out, cost (US dollars; null without a known price).
+    """
+    total = sum(episodes(settings).values())
+    candidates = 1 + settings.generations * settings.proposals
+    rows: list[dict[str, Any]] = []
+    for table, count in ((PER_EPISODE, total), (PER_CANDIDATE, candidates)):
+        for role, each in table.items():
+            model = settings.roles[role].model
+            requests, tokens_in, tokens_out = (round(x * count) for x in each)
+            rate = price(model)
+            cost = None if rate is None else (tokens_in * rate[0] + tokens_out * rate[1]) / 1e6
+            rows.append(
+                {
+                    "role": role,
+                    "model": model,
+                    "requests": requests,
+                    "tokens_in": tokens_in,
+                    "tokens_out": tokens_out,
+                    "cost": cost,
+                }
+            )
+    return pl.DataFrame(rows, schema_overrides={"cost": pl.Float64})
