@@ -1,0 +1,158 @@
+"""Drive a search from a notebook: one background task, progress that a view polls, pause and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+from workbench.errors import WorkbenchError
+from workbench.evolve.curriculum import personas_per_task
+from workbench.evolve.progress import Progress, duration
+from workbench.evolve.search import Search
+from workbench.llm.client import LLMError
+from workbench.show.markup import esc
+from workbench.show.style import count, money
+
+TICK = 0.2
+
+
+class Driver:
+    """Runs generations of a search on the kernel's loop; the kernel stays free for other cells.
+
+    Parameters
+    ----------
+    search
+        The open search; it holds the run's lock.
+    changed
+        Called on the kernel's loop after each tick and each generation, with whether one was committed.
+    failed
+        Called with the exception that ended the work.
+    """
+
+    def __init__(
+        self, search: Search, changed: Callable[[bool], None], failed: Callable[[BaseException], None]
+    ) -> None:
+        self.search, self.changed, self.failed = search, changed, failed
+        self.task: asyncio.Task[None] | None = None
+        self.left = 0
+        self.pausing = False
+        self.said = "idle"
+        self._began = 0.0
+        self._done_before = 0
+        self._planned = 0
+        self._paid = (0.0, "")
+        self._progress = search.progress
+        listener = search.progress.report
+
+        def report(progress: Progress) -> None:  # called on another thread: only keep it, and pass it on
+            self._progress = progress
+            if listener:
+                listener(progress)
+
+        search.progress.report = report
+
+    @property
+    def busy(self) -> bool:
+        """Whether a generation is running."""
+        return self.task is not None and not self.task.done()
+
+    def run(self, generations: int, **how: Any) -> None:
+        """Start running generations; ``how`` goes to the first ``astep``.
+
+        Raises
+        ------
+        WorkbenchError
+            When it is running already, or there is no running event loop.
+        """
+        if self.busy:
+            raise WorkbenchError("The search is already running; pause or stop it first.")
+        if generations < 1:
+            raise WorkbenchError(f"{generations} generations cannot be run; ask for at least 1.")
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise WorkbenchError(
+                "No event loop is running here; outside a notebook use search.step() instead."
+            ) from None
+        self.left, self.pausing, self._began = generations, False, time.monotonic()
+        self._done_before = self.search.progress.done
+        self._planned = self._episodes(generations)
+        self.task = loop.create_task(self._work(how))
+
+    def pause(self) -> None:
+        """Stop after the generation that is running."""
+        self.pausing = True
+        self.said = "pausing after this generation …"
+        self.changed(False)
+
+    def stop(self) -> None:
+        """Stop now; the candidates in flight are lost, what was committed stays."""
+        if self.task:
+            self.task.cancel()
+
+    async def _work(self, how: dict[str, Any]) -> None:
+        ticking = asyncio.get_running_loop().create_task(self._tick())
+        try:
+            while self.left > 0 and not self.pausing:
+                await self.search.astep(**how)
+                how = {}
+                self.left -= 1
+                self.changed(True)
+            self.said = "paused" if self.pausing else "done"
+        except asyncio.CancelledError:
+            self.said = "stopped; what was in flight is lost"
+        except (WorkbenchError, LLMError) as error:
+            self.said = "stopped by an error"
+            reason = f"{error.reason}." if isinstance(error, LLMError) else str(error)
+            self.failed(WorkbenchError(reason))
+        except Exception as error:
+            self.said = "stopped by an error"
+            self.failed(error)
+        finally:
+            ticking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await ticking
+            self.left = 0
+            self.task = None
+            self.changed(False)
+
+    async def _tick(self) -> None:
+        while True:
+            self.changed(False)
+            await asyncio.sleep(TICK)
+
+    def html(self) -> str:
+        """Say what is going on: a bar, episodes, time left, tokens and money."""
+        if not self.busy:
+            return f'<span class="dim">{esc(self.said)} · {self._spent()}</span>'
+        done = self._progress.done - self._done_before
+        total = max(self._planned, done)
+        pace = (time.monotonic() - self._began) / done if done >= 5 else None
+        left = f" · {duration(pace * (total - done))} left" if pace else ""
+        said = self.said if self.pausing else self._progress.doing
+        return (
+            f'<progress max="{max(total, 1)}" value="{done}" aria-label="episodes"></progress> '
+            f"<span>{done} of about {total} episodes{left} · {esc(said)} · {self._spent()}</span>"
+        )
+
+    def _spent(self) -> str:
+        """Say what the run has taken so far; the ledger is read at most once a second."""
+        if time.monotonic() - self._paid[0] > 1:
+            spent = self.search.run.spent()
+            tokens, cost = sum(spent["tokens_in"]) + sum(spent["tokens_out"]), sum(spent["cost"])
+            cap = self.search.settings.max_cost
+            said = f"{count(tokens)} tokens · {money(cost)}{f' of {money(cap)}' if cap else ''}"
+            self._paid = (time.monotonic(), said)
+        return self._paid[1]
+
+    def _episodes(self, generations: int) -> int:
+        """Count the episodes of the next generations; validation is guessed at half, as the search does."""
+        settings, first = self.search.settings, self.search.generation
+        validation = len(self.search.tasks["validation"]) * settings.stages[-1] // 2
+        return sum(
+            settings.window * personas_per_task(settings, g) * (settings.proposals if g else 1) + validation
+            for g in range(first, first + generations)
+        )

@@ -1,0 +1,58 @@
+"""HTML from values: everything is escaped here, and what would hide or turn text is made visible."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+
+LIMIT = 20_000  # characters of one text that are shown
+
+# Control characters, ANSI escapes, zero-width characters and bidirectional marks would hide or reorder text.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
+
+
+def esc(value: object, limit: int = LIMIT) -> str:
+    """Return a text as HTML that shows exactly that text, cut after ``limit`` characters with a word on it."""
+    text = str(value)
+    more = f' <span class="ctl">cut: {len(text):,} characters in all</span>' if len(text) > limit else ""
+    return _HIDDEN.sub(_visible, html.escape(text[:limit], quote=True)) + more
+
+
+def _visible(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    name = {27: "ESC", 13: "CR"}.get(code, f"U+{code:04X}")
+    return f'<span class="ctl">{name}</span>'
+
+
+def table(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Iterable[int] = (), css: str = ""
+) -> str:
+    """Return a table of cells that are HTML already; ``numbers`` are the columns set flush right."""
+    flush = set(numbers)
+
+    def cell(tag: str, i: int, text: str) -> str:
+        return f'<{tag} class="n">{text}</{tag}>' if i in flush else f"<{tag}>{text}</{tag}>"
+
+    top = "".join(cell("th", i, esc(h)) for i, h in enumerate(heads))
+    body = "".join("<tr>" + "".join(cell("td", i, c) for i, c in enumerate(row)) + "</tr>" for row in rows)
+    return f'<table class="{css}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def button(go: str, text: str, title: str = "", *, disabled: bool = False) -> str:
+    """Return a button that sends ``go``; ``text`` is HTML."""
+    off = ' aria-disabled="true"' if disabled else ""
+    tip = f' title="{esc(title)}" aria-label="{esc(title)}"' if title else ""
+    return f'<button type="button" data-go="{esc(go)}"{tip}{off}>{text}</button>'
+
+
+def link(go: str, text: object) -> str:
+    """Return a text that sends ``go`` when clicked; reachable by Tab."""
+    return f'<a data-go="{esc(go)}" tabindex="0" role="button">{esc(text)}</a>'
+
+
+def empty(sentence: str) -> str:
+    """Say in words that there is nothing, and why."""
+    return f'<p class="dim">{esc(sentence)}</p>'

@@ -1,0 +1,236 @@
+"""Tabs of the stepper about a program: its diff, axes, reflection and mutation. Pure: a reader in, HTML out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from workbench.show.diff import counts, diff_html, program_html
+from workbench.show.markup import button, empty, esc, link, table
+from workbench.show.reader import Reader
+from workbench.show.style import change, plus_minus, share
+
+Choices = Mapping[str, str]
+
+
+def diff_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
+    """Show a program against its parent, or against what ``choices["against"]`` names."""
+    c = reader.get(candidate_id)
+    against = choices.get("against", "parent")
+    other = {"parent": c["parent"], "seed": "0000", "best": _best_id(reader)}.get(against, against)
+    beside = choices.get("layout", "beside") == "beside"
+    options = [
+        ("parent", f"parent {c['parent'] or '(none)'}"),
+        ("seed", "seed program"),
+        ("best", "best so far"),
+    ]
+    options += [(k["candidate_id"], k["candidate_id"]) for k in reader.candidates]
+    picked = "".join(
+        f'<option value="{esc(v)}"{" selected" if v == against else ""}>{esc(text)}</option>'
+        for v, text in options
+    )
+    whole = choices.get("layout") == "whole"
+    bar = (
+        f'<div class="bar"><label>against <select name="against" data-go="against">{picked}</select></label>'
+        f"{button('layout:beside', 'Side by side', disabled=beside)}"
+        f"{button('layout:inline', 'Inline', disabled=not beside and not whole)}"
+        f"{button('layout:whole', 'Whole program', disabled=whole)}"
+    )
+    if whole:
+        return bar + "</div>" + program_html(reader.program(candidate_id))
+    if not other:
+        return (
+            bar
+            + "</div>"
+            + empty("No parent: this is the seed program.")
+            + program_html(reader.program(candidate_id))
+        )
+    if other not in reader.at:
+        return bar + "</div>" + empty(f"There is no candidate {other} to compare with.")
+    old, new = reader.program(other), reader.program(candidate_id)
+    added, removed = counts(old, new)
+    size = f'<span class="dim">+{added} −{removed} lines</span></div>'
+    note = ""
+    if c["status"] != "accepted" and old == new:
+        note = empty(
+            "No edit could be applied, so the program shown is the parent's. The Mutation tab has the answers."
+        )
+    names = f"{other}", f"{candidate_id}"
+    return bar + size + note + diff_html(old, new, names, beside=beside) + _what_it_did(reader, c, other)
+
+
+def _best_id(reader: Reader) -> str | None:
+    best = reader.best_so_far(len(reader.candidates) - 1)
+    return best["candidate_id"] if best else None
+
+
+def _what_it_did(reader: Reader, c: Mapping[str, Any], other: str) -> str:
+    if c["status"] != "accepted":
+        return f'<p style="margin-top:8px"><b>What it did:</b> nothing, it was rejected: {esc(c["reason"], 600)}</p>'
+    p = reader.get(other)
+    if p["status"] != "accepted":
+        return ""
+    parts = [
+        f"{name} {change(c[term] - p[term])}"
+        for name, term in (
+            ("fitness", "rank"),
+            ("HL", "human_likeness"),
+            ("coverage", "coverage"),
+            ("success", "success"),
+        )
+        if c[term] is not None and p[term] is not None
+    ]
+    return (
+        f'<p style="margin-top:8px"><b>What it did</b> against {esc(other)}: {" · ".join(parts)} '
+        f'<span class="dim">(other tasks: {esc(", ".join(c["tasks"]))} against {esc(", ".join(p["tasks"]))})</span></p>'
+    )
+
+
+def axes_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
+    """Show each axis of a program as kept, added, dropped or reworded, with how it fares."""
+    mine = reader.axes(candidate_id)
+    if isinstance(mine, str):
+        return empty(f"The axes cannot be read: {mine}")
+    parent = reader.get(candidate_id)["parent"]
+    theirs = reader.axes(parent) if parent else []
+    before = {a["behavior"]: a for a in theirs} if isinstance(theirs, list) else {}
+    after = {a["behavior"]: a for a in mine}
+    if not before and not after:
+        return empty("This program has no behavior axes.")
+    use = _axis_use(reader, candidate_id)
+    rows = []
+    for name in [*after, *(n for n in before if n not in after)]:
+        old, new = before.get(name), after.get(name)
+        placed, on, off = use.get(name, (None, None, None))
+        if old is None:
+            state = '<span class="tag good">+ added</span>' if parent else '<span class="tag">seed</span>'
+        elif new is None:
+            state = '<span class="tag bad">− dropped</span>'
+        else:
+            state = (
+                '<span class="tag">kept</span>' if old == new else '<span class="tag good">reworded</span>'
+            )
+        text = _axis_text(new or old or {})
+        if old and new and old != new:
+            text = diff_html(_axis_lines(old), _axis_lines(new), (str(parent), candidate_id), beside=True)
+        rows.append([f"<b>{esc(name)}</b>", state, share(placed), share(on), share(off), text])
+    heads = ["axis", "against parent", "placed true", "HL with", "HL without", "definition and playbooks"]
+    note = '<p class="dim">One row an axis. HL with and without: mean P(human) of the personas placed true and false.</p>'
+    return note + table(heads, rows, numbers=(2, 3, 4))
+
+
+def _axis_lines(axis: Mapping[str, Any]) -> str:
+    return f"{axis['definition']}\ntrue: {axis['presence']['true']}\nfalse: {axis['presence']['false']}"
+
+
+def _axis_text(axis: Mapping[str, Any]) -> str:
+    return (
+        f"<details><summary>{esc(axis['definition'])}</summary><p><b>true</b> {esc(axis['presence']['true'])}</p>"
+        f"<p><b>false</b> {esc(axis['presence']['false'])}</p></details>"
+    )
+
+
+def _axis_use(reader: Reader, candidate_id: str) -> dict[str, tuple[float, float | None, float | None]]:
+    import polars as pl
+
+    personas, episodes = reader.frame(candidate_id, "personas"), reader.frame(candidate_id, "episodes")
+    if personas is None or episodes is None:
+        return {}
+    key = ["task_id", "persona_id", "split"]
+    table_ = (
+        personas.select(*key, "axis_placement")
+        .explode("axis_placement")
+        .unnest("axis_placement")
+        .filter(pl.col("axis").is_not_null())
+        .join(episodes.select(*key, "likeness"), on=key)
+    )
+    found = table_.group_by("axis").agg(
+        pl.col("on").mean().alias("placed"),
+        pl.col("likeness").filter(pl.col("on")).mean().alias("with"),
+        pl.col("likeness").filter(~pl.col("on")).mean().alias("without"),
+    )
+    return {axis: (placed, a, b) for axis, placed, a, b in found.iter_rows()}
+
+
+def reflection_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
+    """Show the reflection that led to a program, and the one on its own batch."""
+    parent = reader.get(candidate_id)["parent"]
+    if parent:
+        text = reader.run.reflection(parent)
+        led = f'<div class="prose">{esc(text)}</div>' if text else empty("The parent has no reflection.")
+        first = f"<h5>What led here: the reflection on parent {link('c:' + parent, parent)}</h5>{led}"
+    else:
+        first = empty("No reflection led here: this is the seed program.")
+    own = reader.run.reflection(candidate_id)
+    rejected = reader.get(candidate_id)["status"] != "accepted"
+    why = "it was rejected, so no batch was reflected on" if rejected else "the reflection model gave none"
+    second = f'<div class="prose">{esc(own)}</div>' if own else empty(f"None: {why}.")
+    return f"{first}<h5>What was said of this candidate's own batch</h5>{second}"
+
+
+def mutation_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
+    """Show every try of the mutation model: prompt, answer, verdict and reason."""
+    attempts = reader.frame(candidate_id, "attempts")
+    if attempts is None or attempts.is_empty():
+        author = reader.get(candidate_id)["author"]
+        return empty(
+            "No mutation: this is the seed program."
+            if author == "seed"
+            else "No mutation: a person wrote this program."
+        )
+    parts = []
+    for row in attempts.sort("attempt").iter_rows(named=True):
+        good = row["verdict"] == "applied"
+        tag = f'<span class="tag {"good" if good else "bad"}">{esc(row["verdict"])}</span>'
+        reason = f" <span>{esc(row['reason'], 1_000)}</span>" if row["reason"] else ""
+        parts.append(
+            f'<h5>Try {row["attempt"] + 1} {tag} <span class="dim">{row["edits"]} edits</span>{reason}</h5>'
+            f'<pre class="box">{esc(row["answer"]) or "(no answer)"}</pre>'
+            f'<details><summary>The prompt, {len(row["prompt"]):,} characters</summary><pre class="box">{esc(row["prompt"], 60_000)}</pre></details>'
+        )
+    return "".join(parts)
+
+
+def card(reader: Reader, candidate_id: str) -> str:
+    """Show a candidate's name, origin and numbers with their change against the parent; or why it was rejected."""
+    c = reader.get(candidate_id)
+    parent = reader.get(c["parent"]) if c["parent"] in reader.at else None
+    origin = f"parent {link('c:' + c['parent'], c['parent'])}" if c["parent"] else "no parent"
+    lines = [
+        f"<h4>{esc(candidate_id)}{' ★' if c['new_best'] else ''}</h4>",
+        f'<div class="dim">{origin} · island {c["island"]}<br>generation {c["generation"]} · by {esc(c["author"])}<br>'
+        f"N {c['n_personas']} × {len(c['tasks'] or [])} tasks</div>",
+    ]
+    if c["status"] != "accepted":
+        lines.append(
+            f'<p style="margin-top:8px"><span class="tag bad">rejected</span></p><p>{esc(c["reason"], 800)}</p>'
+        )
+        return "".join(lines)
+    rows = []
+    for name, term in (
+        ("fitness, equal N", "rank"),
+        ("fitness", "fitness"),
+        ("human-likeness", "human_likeness"),
+        ("coverage", "coverage"),
+        ("success", "success"),
+        ("validation", "validation_score"),
+    ):
+        value = c[term]
+        delta = (
+            change(value - parent[term]) if value is not None and parent and parent[term] is not None else ""
+        )
+        shown = plus_minus(value, c.get(f"{term}_low"), c.get(f"{term}_high")) if value is not None else "–"
+        rows.append([name, shown.split(" ±")[0], f'<span class="dim">{delta}</span>'])
+    lines.append(
+        table(["", "", ""], rows, numbers=(1, 2)).replace(
+            '<thead><tr><th></th><th class="n"></th><th class="n"></th></tr></thead>', ""
+        )
+    )
+    cell = f"cell ({c['cell'][0]}, {c['cell'][1]})" if c["cell"] else ""
+    lines.append(
+        f'<p class="dim" style="margin-top:8px">{c["n_episodes"]} episodes · {c["n_failed"]} failed · '
+        f"{c['n_faults']} faulty<br>{cell}</p>"
+    )
+    if c["reason"]:
+        lines.append(f"<p>{esc(c['reason'], 400)}</p>")
+    return "".join(lines)

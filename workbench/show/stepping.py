@@ -1,0 +1,275 @@
+"""The stepper: go through a run's candidates one by one, see all that is known of each, and drive the search."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import weakref
+from typing import Any
+
+from workbench.errors import WorkbenchError
+from workbench.evolve.progress import duration
+from workbench.evolve.run import Run
+from workbench.evolve.search import Search
+from workbench.show import people_tabs, program_tabs
+from workbench.show.live import Driver
+from workbench.show.markup import button, empty, esc
+from workbench.show.reader import Reader
+from workbench.show.tables import provenance
+from workbench.show.timeline import timeline
+from workbench.show.view import View
+
+TABS = {
+    "diff": ("Diff", program_tabs.diff_tab),
+    "axes": ("Axes", program_tabs.axes_tab),
+    "reflection": ("Reflection", program_tabs.reflection_tab),
+    "mutation": ("Mutation", program_tabs.mutation_tab),
+    "scores": ("Scores", people_tabs.scores_tab),
+    "personas": ("Personas", people_tabs.personas_tab),
+    "episodes": ("Episodes", people_tabs.episodes_tab),
+    "lineage": ("Lineage", people_tabs.lineage_tab),
+    "archive": ("Archive", people_tabs.archive_tab),
+}
+PLAY_SECONDS, FOLLOW_SECONDS = 1.2, 2.0
+
+
+class Stepper(View):
+    """A view of a run; made by :func:`stepper`.
+
+    Attributes
+    ----------
+    at
+        Index of the candidate shown, in commit order; assign with ``go``.
+    tab
+        Name of the open tab; it stays when the candidate changes.
+    """
+
+    def __init__(self, run: Run, search: Search | None = None) -> None:
+        self.reader = Reader(run)
+        self.at = max(len(self.reader.candidates) - 1, 0)
+        self.tab = "diff"
+        self.choices: dict[str, str] = {}
+        self._playing: asyncio.Task[None] | None = None
+        super().__init__(self._act, label=f"Evolution of run {run.run_id}")
+        self.driver = Driver(search, self._progressed, self.show_error) if search else None
+        self._draw()
+        if not search:
+            self._follow()
+
+    @property
+    def candidate_id(self) -> str | None:
+        """Id of the candidate shown; None while the run is empty."""
+        found = self.reader.candidates
+        return found[self.at]["candidate_id"] if found else None
+
+    def go(self, candidate_id: str) -> None:
+        """Show a candidate."""
+        self.reader.get(candidate_id)
+        self._move(self.reader.at[candidate_id])
+
+    # -- what the page asks for -------------------------------------------------------------------
+
+    def _act(self, go: str, fields: dict[str, Any]) -> None:
+        verb, _, what = go.partition(":")
+        moves = {
+            "first": 0,
+            "back": self.at - 1,
+            "next": self.at + 1,
+            "last": len(self.reader.candidates) - 1,
+        }
+        if verb in moves:
+            self._stop_playing()
+            self._move(moves[verb])
+        elif verb == "best":
+            self._move(self._next_best())
+        elif verb == "slide":
+            self._move(int(fields.get("at") or 0))
+        elif verb == "play":
+            self._toggle_play()
+        elif verb == "c":
+            self.go(what)
+        elif verb == "tab":
+            names = list(TABS)
+            self.tab = names[int(what) - 1] if what.isdigit() and int(what) <= len(names) else what
+            self._draw("tabs", "body")
+        elif verb in {"against", "order"}:
+            self._choose(verb, str(fields.get(verb) or ""))
+        elif verb in {"layout", "persona", "episode"}:
+            if verb == "episode":
+                self.tab = "episodes"
+                self._draw("tabs")
+            self._choose(verb, what)
+        elif verb in {"step", "run", "pause", "stop"}:
+            self._drive(verb, fields)
+
+    def _choose(self, name: str, value: str) -> None:
+        self.choices[name] = value
+        self._draw("body")
+
+    def _move(self, index: int) -> None:
+        self.at = min(max(index, 0), max(len(self.reader.candidates) - 1, 0))
+        self._draw("top", "card", "tabs", "body")
+
+    def _next_best(self) -> int:
+        better = [i for i, c in enumerate(self.reader.candidates) if c["new_best"]]
+        return next((i for i in better if i > self.at), better[0] if better else self.at)
+
+    def _toggle_play(self) -> None:
+        if self._playing:
+            self._stop_playing()
+        else:
+            if self.at == len(self.reader.candidates) - 1:
+                self.at = -1
+            self._playing = asyncio.get_running_loop().create_task(self._play())
+        self._draw("top")
+
+    def _stop_playing(self) -> None:
+        if self._playing:
+            self._playing.cancel()
+            self._playing = None
+
+    async def _play(self) -> None:
+        while self.at < len(self.reader.candidates) - 1:
+            self._move(self.at + 1)
+            await asyncio.sleep(PLAY_SECONDS)
+        self._playing = None
+        self._draw("top")
+
+    # -- live -------------------------------------------------------------------------------------
+
+    def _drive(self, verb: str, fields: dict[str, Any]) -> None:
+        if not self.driver:
+            raise WorkbenchError("This view only reads its run; open stepper(search) to drive one.")
+        if verb == "step":
+            self.driver.run(1)
+        elif verb == "run":
+            text = str(fields.get("generations") or "")
+            if not text.isdigit():
+                raise WorkbenchError(f"'{text}' is no number of generations; write one such as 5.")
+            self.driver.run(int(text))
+        elif verb == "pause":
+            self.driver.pause()
+        else:
+            self.driver.stop()
+        self._draw("live")
+
+    def _progressed(self, committed: bool) -> None:
+        if committed:
+            self._refresh(jump=True)
+        self._draw("live")
+
+    def _refresh(self, *, jump: bool) -> None:
+        was_last = self.at >= len(self.reader.candidates) - 1
+        if self.reader.refresh():
+            if jump or was_last:
+                self.at = len(self.reader.candidates) - 1
+            self._draw()
+
+    def _follow(self) -> None:
+        """Look for candidates that another process commits, as long as the view exists."""
+        with contextlib.suppress(RuntimeError):  # no loop: not in a notebook
+            self._following = asyncio.get_running_loop().create_task(_watch(weakref.ref(self)))
+
+    # -- drawing ----------------------------------------------------------------------------------
+
+    def _draw(self, *parts: str) -> None:
+        names = parts or ("top", "card", "tabs", "body", "live")
+        with self.hold_sync():
+            for name in names:
+                setattr(self, name, getattr(self, f"_{name}")())
+
+    def _top(self) -> str:
+        run, found = self.reader.run, self.reader.candidates
+        planned = run.settings.generations + 1
+        last = found[-1]["generation"] + 1 if found else 0
+        seconds = sum(c["seconds"] or 0 for c in found)
+        cost = sum(c["cost"] or 0 for c in found)
+        state = f"{min(last, planned) if last <= planned else last}/{max(planned, last)} generations · {duration(seconds)} · ${cost:.2f}"
+        head = f'<div class="bar"><b>{esc(provenance(run))}</b><span class="grow"></span><span class="dim">{state}</span></div>'
+        if not found:
+            return head + empty("This run has no candidate yet.")
+        first, end = self.at <= 0, self.at >= len(found) - 1
+        controls = "".join(
+            [
+                button("first", "⏮", "first (Home)", disabled=first),
+                button("back", "◀", "back (←)", disabled=first),
+                button("next", "▶", "forward (→)", disabled=end),
+                button("last", "⏭", "last (End)", disabled=end),
+                button("play", "❚❚ stop playing" if self._playing else "▷ play", "play (space)"),
+                button("best", "★ next best", "next new best (b)"),
+                f'<input type="range" name="at" data-go="slide" min="0" max="{len(found) - 1}" value="{self.at}" aria-label="candidate">',
+                f'<span class="mono">{self.at + 1} of {len(found)}</span>',
+            ]
+        )
+        legend = '<span class="dim small">filled: accepted · hollow: rejected · ring: new best · click to go</span>'
+        return f'{head}{timeline(self.reader, self.at)}<div class="bar">{controls}{legend}</div>'
+
+    def _card(self) -> str:
+        return program_tabs.card(self.reader, self.candidate_id) if self.candidate_id else ""
+
+    def _tabs(self) -> str:
+        if not self.candidate_id:
+            return ""
+        items = "".join(
+            f'<button type="button" role="tab" data-go="tab:{name}" aria-selected="{str(name == self.tab).lower()}" '
+            f'title="{text} ({i + 1})">{text}</button>'
+            for i, (name, (text, _)) in enumerate(TABS.items())
+        )
+        return f'<nav role="tablist" aria-label="about this candidate">{items}</nav>'
+
+    def _body(self) -> str:
+        if not self.candidate_id:
+            return empty(
+                "Nothing to show: the base simulator may still be collecting its episodes. The view follows the run."
+            )
+        if self.tab not in TABS:
+            raise WorkbenchError(f"There is no tab '{self.tab}'; the tabs are {', '.join(TABS)}.")
+        return TABS[self.tab][1](self.reader, self.candidate_id, self.choices)
+
+    def _live(self) -> str:
+        if not self.driver:
+            return ""
+        busy = self.driver.busy
+        controls = "".join(
+            [
+                button("step", "Step", "run the next generation", disabled=busy),
+                button("run", "Run", "run several generations", disabled=busy),
+                '<input type="number" name="generations" value="5" min="1" aria-label="generations to run">',
+                button(
+                    "pause", "Pause", "stop after this generation", disabled=not busy or self.driver.pausing
+                ),
+                button("stop", "Stop", "stop now; what is in flight is lost", disabled=not busy),
+            ]
+        )
+        return f'<div class="bar">{controls}{self.driver.html()}</div>'
+
+
+async def _watch(view: weakref.ref[Stepper]) -> None:
+    while True:
+        await asyncio.sleep(FOLLOW_SECONDS)
+        if (found := view()) is None or found.comm is None:
+            return
+        found.guard(lambda shown=found: shown._refresh(jump=False))  # type: ignore[misc]
+        del found
+
+
+def stepper(source: Run | Search) -> Stepper:
+    """Step through a run in JupyterLab; with a search, run its next generations live as well.
+
+    Parameters
+    ----------
+    source
+        A run, which is only read and followed while another process writes it; or an open search.
+
+    Raises
+    ------
+    WorkbenchError
+        When it is neither.
+    """
+    if isinstance(source, Search):
+        return Stepper(source.run, source)
+    if isinstance(source, Run):
+        return Stepper(source)
+    raise WorkbenchError(
+        f"stepper shows a Run or a Search, not a {type(source).__name__}; use wb.open_run(path)."
+    )

@@ -1,0 +1,72 @@
+// Shows escaped HTML that Python wrote, part by part, and sends back clicks, keys and fields.
+const PARTS = ["top", "card", "tabs", "body", "live", "note"];
+const KEYS = { ArrowLeft: "back", ArrowRight: "next", Home: "first", End: "last", " ": "play", b: "best" };
+
+function render({ model, el }) {
+  el.classList.add("wb");
+  el.tabIndex = 0;
+  el.setAttribute("role", "region");
+  el.setAttribute("aria-label", model.get("label"));
+  el.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab's own keys would cut cells here
+  for (const name of PARTS) {
+    const part = document.createElement("div");
+    part.className = `wb-${name}`;
+    part.setAttribute("aria-live", name === "note" ? "assertive" : "off");
+    el.append(part);
+    const draw = () => {
+      const active = part.contains(document.activeElement) ? document.activeElement.dataset.go : undefined;
+      const kept = {};
+      part.querySelectorAll("[data-scroll]").forEach((e) => (kept[e.dataset.scroll] = [e.scrollTop, e.scrollLeft]));
+      part.innerHTML = model.get(name);
+      part.querySelectorAll("[data-scroll]").forEach((e) => {
+        [e.scrollTop, e.scrollLeft] = kept[e.dataset.scroll] ?? [0, 0];
+      });
+      if (active) part.querySelector(`[data-go="${CSS.escape(active)}"]`)?.focus({ preventScroll: true });
+    };
+    model.on(`change:${name}`, draw);
+    draw();
+  }
+  const send = (go) => {
+    const fields = {};
+    el.querySelectorAll("[name]").forEach((e) => (fields[e.name] = e.type === "checkbox" ? e.checked : e.value));
+    model.send({ go, fields });
+  };
+  el.addEventListener("click", (event) => {
+    const target = event.target.closest("[data-go]");
+    if (target && !target.matches("input, select") && target.getAttribute("aria-disabled") !== "true") {
+      event.preventDefault();
+      send(target.dataset.go);
+    }
+  });
+  el.addEventListener("input", (event) => {
+    if (event.target.matches("input[type=range][data-go]")) send(event.target.dataset.go);
+  });
+  el.addEventListener("change", (event) => {
+    if (event.target.matches("select[data-go], input[type=checkbox][data-go]")) send(event.target.dataset.go);
+  });
+  el.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const target = event.target;
+    if (target.matches("textarea, select, input:not([type=range]):not([type=checkbox])")) {
+      event.stopPropagation();
+      return;
+    }
+    if ((event.key === "Enter" || event.key === " ") && target.matches("[data-go]")) {
+      if (!target.matches("button, input")) {
+        event.preventDefault();
+        send(target.dataset.go);
+      }
+      return event.stopPropagation();
+    }
+    if (target.matches("summary") && event.key === " ") return event.stopPropagation();
+    if (target.matches("input[type=range]") && event.key.startsWith("Arrow")) return event.stopPropagation();
+    const go = KEYS[event.key] ?? (/^[1-9]$/.test(event.key) ? `tab:${event.key}` : undefined);
+    if (go) {
+      event.preventDefault();
+      event.stopPropagation();
+      send(go);
+    }
+  });
+}
+
+export default { render };
