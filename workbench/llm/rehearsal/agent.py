@@ -23,7 +23,7 @@ def _plan(talk: Talk) -> Plan:
     return airline(talk) if "reservations" in talk.user else Shop(talk).plan
 
 
-def _identify(talk: Talk, offered: set[str]) -> Call | str:
+def _identify(talk: Talk, offered: set[str], seed: int) -> Call | str:
     """The next look-up by which the customer may be found, or what to ask for when none is left."""
     said = " ".join(text for _, text, _ in talk.turns)
     ids = re.findall(r"\b[a-z]+_[a-z]+_\d+\b", said.lower())
@@ -52,8 +52,14 @@ def _identify(talk: Talk, offered: set[str]) -> Call | str:
         ask = "your full name and zip code"
         ask += ", or your user ID" if talk.asked(ask, -1) > 1 else ""
         ask = ask if tried or talk.asked("email", -1) else f"your email address, or {ask}"
-    lead = "I'm sorry, I can't find an account with that." if tried else "I'd be glad to look into that."
-    return next((t for t in tries if not talk.called(t)), f"{lead} To find your account, may I have {ask}?")
+    lead = [
+        "I'd be glad to look into that.",
+        "I can help you with that.",
+        "Sure, let me look into this with you.",
+    ][seed % 3]
+    lead = "I'm sorry, I can't find an account with that." if tried else lead
+    may = ["To find your account, may I have", "Could you give me", "To start, could you tell me"][seed % 3]
+    return next((t for t in tries if not talk.called(t)), f"{lead} {may} {ask}?")
 
 
 def _next(talk: Talk, offered: set[str], seed: int) -> Call | str:
@@ -65,7 +71,7 @@ def _next(talk: Talk, offered: set[str], seed: int) -> Call | str:
     if lost or (has(HUMAN, low) and not NO.match(low)):
         return "transfer_to_human_agents", {"summary": f"The customer needs a human agent: {text[:200]}"}
     if not talk.user_id:
-        return _identify(talk, offered)
+        return _identify(talk, offered, seed)
     wanted: list[Call] = [("get_user_details", {"user_id": talk.user_id})]
     for kind in ("order", "reservation"):
         wanted += [(f"get_{kind}_details", {f"{kind}_id": key}) for key in talk.user.get(kind + "s", ())]
