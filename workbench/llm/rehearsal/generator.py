@@ -83,9 +83,9 @@ def _policy(rest: str, context: str, rng: Random) -> str:
     """Write one policy from the member's description and the playbooks; the prompt's own wishes are heeded."""
     member = _between(rest, "member") or "".join(re.findall(r'"description"\s*:\s*"([^"]+)"', rest)[:1])
     person = member.strip().rstrip(".") or "A customer"
-    block = _between(rest, "playbooks") or rest
+    block = _between(rest, "playbooks") or "\n".join(re.findall(r"^\s*[-*•].+", rest, re.M))
     books = re.findall(r"^\s*[-*•]\s*(.+)", block, re.M) or [x for x in block.splitlines() if x.strip()][:8]
-    wishes = rest.replace(block, "")
+    wishes = "\n".join(line for line in rest.splitlines() if line not in block.splitlines())
     low, high = (re.findall(r"(\d{2,3})(?: to |-|–)(\d{2,3}) words", wishes) or [("150", "250")])[0]
     amounts: list[str] = []
     if re.search(r"\bstrengths?\b|\bdegrees?\b|how often", wishes, re.I):
