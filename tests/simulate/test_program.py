@@ -737,7 +737,13 @@ def test_the_command_in_the_documentation_prints_personas(tmp_path: Path) -> Non
     )
     assert command
     done = subprocess.run(
-        [sys.executable, "-c", "from workbench.cli import main; main()", *command[1].split(), "--json"],
+        [
+            sys.executable,
+            "-c",
+            "from workbench.cli import main; raise SystemExit(main())",
+            *command[1].split(),
+            "--json",
+        ],
         cwd=tmp_path,
         capture_output=True,
         text=True,

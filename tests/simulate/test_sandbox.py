@@ -17,7 +17,7 @@ import pytest
 from workbench.llm import loop
 from workbench.simulate.isolation import worker_in_bubblewrap
 from workbench.simulate.program import ProgramRejected, run_program
-from workbench.simulate.sandbox import Limits, close_pool, sandbox_level, session
+from workbench.simulate.sandbox import WORKERS, Limits, close_pool, sandbox_level, session
 
 PROGRAM = """\
 DIVERSITY_AXES = []
@@ -228,9 +228,41 @@ print(worker_in_bubblewrap()[0] or "")
     assert not (wrapper and Path(wrapper).exists())
 
 
+def test_a_short_script_with_many_workers_ends_without_an_abort(tmp_path: Path) -> None:
+    script = f"""
+import asyncio
+from workbench.simulate.program import run_program
+async def answer(system, user):
+    await asyncio.sleep(0.2)
+    return "fine"
+async def main(): await asyncio.gather(*(run_program({PROGRAM!r}, "c", 2, answer) for i in range(32)))
+asyncio.run(main())
+"""
+    for path in (
+        os.environ["PATH"],
+        *[str(tmp_path)] * 5,
+    ):  # where no bubblewrap is found, aborts were frequent
+        ended = subprocess.run(
+            [sys.executable, "-c", script], env={**os.environ, "PATH": path}, timeout=60, check=False
+        )
+        assert ended.returncode == 0
+
+
+def test_a_program_that_is_cancelled_while_it_computes_ends_with_its_time_limit() -> None:
+    async def cancel() -> float:
+        before = time.perf_counter()
+        busy = PROGRAM.replace("x = complete('s', 'u')", "while True: pass")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(run_program(busy, "c", 2, answer, limits=Limits(seconds=0.5)), 0.1)
+        assert len(await run_program(PROGRAM, "c", 2, answer)) == 2
+        return time.perf_counter() - before
+
+    assert asyncio.run(cancel()) < 3
+
+
 def test_a_program_that_is_cancelled_while_it_waits_gives_its_worker_back() -> None:
     async def cancel_many() -> None:
-        for _ in range(40):  # more than there are workers
+        for _ in range(WORKERS + 8):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(run_program(PROGRAM, "c", 2, hang), 0.02)
         assert len(await asyncio.wait_for(run_program(PROGRAM, "c", 2, answer), 5)) == 2

@@ -7,11 +7,13 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import threading
 from functools import cache
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
 
+_one_at_a_time = threading.Lock()  # event loops in several threads may ask at once
 ADDRESS_SPACE_KB = 4_000_000  # backstop, far above what a worker maps (0.2 GB)
 
 
@@ -38,9 +40,15 @@ def sandbox_level() -> str:
     return "language + bubblewrap" if path else f"language only: {reason}"
 
 
-@cache
 def worker_in_bubblewrap() -> tuple[Path | None, str]:
-    """Write the script that starts a worker inside bubblewrap and try it; (None, reason) where that fails.
+    """Return the script that starts a worker inside bubblewrap, or None and the reason why not; tried once."""
+    with _one_at_a_time:
+        return _try_bubblewrap()
+
+
+@cache
+def _try_bubblewrap() -> tuple[Path | None, str]:
+    """Write the script and run a worker with it.
 
     The script names absolute paths only, because workers start with an empty environment.
     """
