@@ -93,6 +93,7 @@ MISTAKES = [
     (("fingerprint", "good.jsonl", "-o", "out.xlsx"), "must end in .parquet or .csv"),
     (("fingerprint", "good.jsonl", "-o", "no/such/out.csv"), "cannot be written"),
     (("rehearsal", "--port", "99999"), "--port is 99999"),
+    (("rehearsal", "--error-rate", "2"), "--error-rate is 2.0"),
     (("nonsense",), "nonsense"),
 ]
 

@@ -145,6 +145,12 @@ def parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) -> argp
         "Serve the offline rehearsal models on loopback, for other programs and for tests.",
     )
     sub.add_argument("--port", type=int, default=8808, help="default: 8808")
+    sub.add_argument("--latency", type=float, default=0.0, metavar="MS", help="wait before each answer")
+    sub.add_argument(
+        "--error-rate", type=float, default=0.0, metavar="SHARE", help="of requests to fail in transport"
+    )
+    sub.add_argument("--malformed-rate", type=float, default=0.0, metavar="SHARE", help="of answers to spoil")
+    sub.add_argument("--seed", type=int, default=0, help="which requests fail (default: 0)")
 
     sub = add(
         "doctor",

@@ -260,11 +260,27 @@ def rehearsal(args: argparse.Namespace) -> None:
     import uvicorn
 
     from workbench.llm.rehearsal.app import app
+    from workbench.llm.rehearsal.faults import Faults
 
+    for name in ("error_rate", "malformed_rate"):
+        if not 0 <= getattr(args, name) <= 1:
+            raise WorkbenchError(
+                f"--{name.replace('_', '-')} is {getattr(args, name)}; it must be from 0 to 1."
+            )
+    if not 0 <= args.latency <= 60_000:
+        raise WorkbenchError(f"--latency is {args.latency}; it must be from 0 to 60000 milliseconds.")
     if not 1 <= args.port <= 65535:
         raise WorkbenchError(f"--port is {args.port}; name one from 1 to 65535.")
     print(f"Rehearsal models at http://127.0.0.1:{args.port}/v1 (any key); Ctrl-C stops.", flush=True)
-    uvicorn.run(app, host="127.0.0.1", port=args.port, log_level="warning")
+    faulty = Faults(
+        app,
+        latency=args.latency,
+        error_rate=args.error_rate,
+        malformed_rate=args.malformed_rate,
+        seed=args.seed,
+    )
+    # A body cut on purpose is an error to uvicorn; only its own faults are worth a line.
+    uvicorn.run(faulty, host="127.0.0.1", port=args.port, log_level="critical")
 
 
 def doctor(args: argparse.Namespace) -> None:

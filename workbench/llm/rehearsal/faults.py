@@ -1,0 +1,131 @@
+"""Faults on purpose: latency, overload, server errors, cut bodies and malformed answers, by a seed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import random
+from collections import Counter
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# Each draws from its own share of the error rate: what an endpoint under load really does.
+_ERRORS: tuple[tuple[int, dict[str, str]], ...] = (
+    (429, {"retry-after": "1"}),
+    (429, {}),
+    (500, {}),
+    (503, {"retry-after": "1"}),
+    (0, {}),  # the connection ends in the middle of the body
+)
+
+
+class Faults:
+    """ASGI middleware in front of the rehearsal endpoint.
+
+    Parameters
+    ----------
+    latency
+        Milliseconds before each answer.
+    error_rate, malformed_rate
+        Shares of requests that fail in transport, or are answered with content that is no good.
+    seed
+        Whether a request fails depends on the seed, its body and how often it was sent, and on nothing
+        else, so a run meets the same malformed answers whatever the order of its requests.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        latency: float = 0.0,
+        error_rate: float = 0.0,
+        malformed_rate: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        self.app, self.latency, self.seed = app, latency, seed
+        self.error_rate, self.malformed_rate = error_rate, malformed_rate
+        self.count: Counter[str] = Counter()
+        self._sent: Counter[bytes] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Fail, spoil or pass on one request."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self.app(scope, receive, send)
+            return
+        body = b""
+        more = True
+        while more:
+            part = await receive()
+            body, more = body + part.get("body", b""), part.get("more_body", False)
+        name = hashlib.sha256(body).digest()
+        self._sent[name] += 1
+        rng = random.Random(f"{self.seed}:{name.hex()}:{self._sent[name]}")
+        await asyncio.sleep(self.latency / 1000)
+        luck = rng.random()
+        if luck < self.error_rate:
+            status, headers = rng.choice(_ERRORS)
+            self.count[f"error {status or 'cut'}"] += 1
+            await _fail(send, status, headers)
+            return
+
+        async def again() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        if luck >= self.error_rate + self.malformed_rate:
+            await self.app(scope, again, send)
+            return
+        self.count["malformed"] += 1
+        answer: dict[str, Any] = {}
+
+        async def hold(message: Message) -> None:
+            answer.update({"status": message["status"]} if "status" in message else {})
+            answer["body"] = answer.get("body", b"") + message.get("body", b"")
+
+        await self.app(scope, again, hold)
+        await _reply(send, answer["status"], _spoil(answer["body"], rng))
+
+
+def _spoil(body: bytes, rng: random.Random) -> bytes:
+    """Return an answer as a confused model gives it: cut JSON, nothing, no choices, wrong tool arguments."""
+    try:
+        answer = json.loads(body)
+        message = answer["choices"][0]["message"]
+    except (ValueError, KeyError, IndexError, TypeError):
+        return body
+    how = rng.choice(("cut", "empty", "no choices", "prose"))
+    if how == "no choices":
+        answer["choices"] = []
+    elif message.get("tool_calls"):
+        message["tool_calls"][0]["function"]["arguments"] = '{"order_id": ' if how == "cut" else "{}"
+    else:
+        text = message.get("content") or ""
+        message["content"] = {"cut": text[: len(text) // 2], "empty": "", "prose": "As requested: " + text}[
+            how
+        ]
+    return json.dumps(answer).encode()
+
+
+async def _fail(send: Send, status: int, headers: dict[str, str]) -> None:
+    if status:
+        text = json.dumps(
+            {"error": {"message": "a fault made on purpose", "type": "rehearsal_fault"}}
+        ).encode()
+        await _reply(send, status, text, headers)
+        return
+    start = [(b"content-type", b"application/json"), (b"content-length", b"4096")]
+    await send({"type": "http.response.start", "status": 200, "headers": start})
+    await send({"type": "http.response.body", "body": b'{"choices": [', "more_body": False})
+
+
+async def _reply(send: Send, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+    fields = {"content-type": "application/json", "content-length": str(len(body))} | (headers or {})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(k.encode(), v.encode()) for k, v in fields.items()],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
