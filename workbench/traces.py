@@ -68,26 +68,75 @@ def read_traces(path: str | Path) -> pl.LazyFrame:
     WorkbenchError
         The file is missing, empty, binary, truncated or malformed (the line is named), or nobody in it is a user.
     """
+    return pl.concat(batches(path)).lazy()
+
+
+def batches(path: str | Path, dialogues: int = 2000) -> Iterator[pl.DataFrame]:
+    """Read a file as :func:`read_traces` does, a number of dialogues at a time, for files larger than memory.
+
+    Yields
+    ------
+    DataFrame
+        The turns of the next dialogues, with the columns of :data:`SCHEMA`; no dialogue is split.
+
+    Raises
+    ------
+    WorkbenchError
+        As :func:`read_traces`; a wrong line when it is reached, a file without users at its end.
+    """
     path = Path(path)
     rows: list[tuple[Any, ...]] = []
+    users = read = 0
+    for name, record, where in _records(path):
+        facts = _facts(record, path, where)
+        messages = _messages(record, where) or [("system", "")]
+        users += any(role == "user" for role, _ in messages)
+        rows.extend((name, turn, *message, *facts["row"]) for turn, message in enumerate(messages))
+        read += 1
+        if read % dialogues == 0:
+            yield pl.DataFrame(rows, schema=SCHEMA, orient="row")
+            rows.clear()
+    if not read:
+        raise WorkbenchError(f"{path} is empty: expected one JSON dialogue a line")
+    if not users:
+        raise WorkbenchError(
+            f"{path} holds no user turn at all: measures look at what users say, so check its roles"
+        )
+    if rows:
+        yield pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def read_scenarios(path: str | Path) -> pl.DataFrame:
+    """Read what the records of a trace file say about their dialogues beside the messages.
+
+    Returns
+    -------
+    DataFrame
+        One row a dialogue, in file order: dialogue_id (as :func:`read_traces` names it), ``scenario`` (the record's
+        ``instruction``: what the user was told), ``ended_by`` (its ``end_token`` in the words of episodes: stop,
+        transfer, out_of_scope) and user_model; null where the record does not say.
+
+    Raises
+    ------
+    WorkbenchError
+        The file is missing, binary, truncated or malformed.
+    """
+    rows = []
+    for name, record, _ in _records(Path(path)):
+        ended = (_text(record.get("end_token")) or "").strip("#").lower().replace("-", "_") or None
+        rows.append((name, _text(record.get("instruction")), ended, _text(record.get("user_model"))))
+    schema = ("dialogue_id", "scenario", "ended_by", "user_model")
+    return pl.DataFrame(rows, schema=dict.fromkeys(schema, pl.String), orient="row")
+
+
+def _records(path: Path) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Yield each record with its dialogue's name and the place it stands."""
     taken: set[str] = set()
     for number, line in _lines(path):
         where = f"{path}, line {number}"
         record = _parse(line, where)
-        facts = _facts(record, path, where)
-        name = _unique(_text(record.get("id")) or "|".join(_text(f) or "" for f in facts["key"]), taken)
-        messages = _messages(record, where) or [("system", "")]
-        rows.extend(
-            (name, turn, role, content, *facts["row"]) for turn, (role, content) in enumerate(messages)
-        )
-    if not rows:
-        raise WorkbenchError(f"{path} is empty: expected one JSON dialogue a line")
-    frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
-    if not (frame["role"] == "user").any():
-        raise WorkbenchError(
-            f"{path} holds no user turn at all: measures look at what users say, so check its roles"
-        )
-    return frame.lazy()
+        key = _facts(record, path, where)["key"]
+        yield _unique(_text(record.get("id")) or "|".join(_text(f) or "" for f in key), taken), record, where
 
 
 def tau2_task_id(task_id: str | None, domain: str | None, source: str | None) -> str | None:

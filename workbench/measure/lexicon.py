@@ -77,7 +77,7 @@ def lexicon(path: Path = FILE) -> dict[str, MarkerClass]:
         raise WorkbenchError(f"the lexicon {path} cannot be read: {error}") from None
     classes = {}
     for feature, table in tables.items():
-        if isinstance(table, dict):
+        if isinstance(table, dict) and "about" in table:
             whole = bool(table.get("whole", False))
             markers = tuple(_marker(entry, whole, f"{path}, {feature}") for entry in table.get("markers", []))
             classes[feature] = MarkerClass(feature, str(table.get("about", "")), whole, markers)

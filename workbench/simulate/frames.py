@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from workbench.measure.faults import COLUMNS, FAULTS, faults
 from workbench.simulate.program import Persona
 from workbench.simulate.rollout import Episode
 
@@ -24,6 +25,7 @@ EPISODES: dict[str, Any] = {
     "success": pl.Boolean,
     "ended_by": pl.String,
     "fault": pl.String,
+    **dict.fromkeys((*FAULTS, "goal_pieces", "goal_delivered"), pl.Int32),
     "error": pl.String,
     "tokens_in": pl.Int64,
     "tokens_out": pl.Int64,
@@ -61,7 +63,7 @@ PERSONAS: dict[str, Any] = {
 
 
 def episodes_frame(episodes: Sequence[Episode]) -> pl.DataFrame:
-    """One row an episode, sorted by ``dialogue_id``; a failed episode has no reward and says why."""
+    """One row an episode, sorted by ``dialogue_id``; a failed one has no reward and no faults, and says why."""
     rows = [
         {
             "dialogue_id": e.job.dialogue_id,
@@ -76,7 +78,6 @@ def episodes_frame(episodes: Sequence[Episode]) -> pl.DataFrame:
             "reward": e.reward,
             "success": None if e.reward is None else e.reward >= 1,
             "ended_by": e.ended_by,
-            "fault": fault(e),
             "error": e.error,
             "tokens_in": e.tokens_in,
             "tokens_out": e.tokens_out,
@@ -88,7 +89,15 @@ def episodes_frame(episodes: Sequence[Episode]) -> pl.DataFrame:
         }
         for e in episodes
     ]
-    return pl.DataFrame(rows, schema=EPISODES).sort("dialogue_id")
+    frame = pl.DataFrame(rows, schema=EPISODES).drop(COLUMNS)
+    finished = [e for e in episodes if e.error is None]
+    about = {
+        "dialogue_id": [e.job.dialogue_id for e in finished],
+        "scenario": [e.job.task.context for e in finished],
+        "ended_by": [e.ended_by for e in finished],
+    }
+    found = faults(turns_frame(finished), pl.DataFrame(about, schema=dict.fromkeys(about, pl.String)))
+    return frame.join(found, on="dialogue_id", how="left").select(EPISODES.keys()).sort("dialogue_id")
 
 
 def turns_frame(episodes: Sequence[Episode]) -> pl.DataFrame:
@@ -130,22 +139,3 @@ def personas_frame(personas: Sequence[tuple[str | None, str, str, Persona]]) -> 
         for candidate, split, task, p in personas
     ]
     return pl.DataFrame(rows, schema=PERSONAS).sort("split", "task_id", "persona_id")
-
-
-def fault(episode: Episode) -> str | None:
-    """Name what the user simulator did to spoil its own task, or None.
-
-    Only what needs no model and no scenario: said nothing, left before the agent could do anything,
-    or sent the same message three times running.
-    """
-    said = [m["content"].strip() for m in episode.messages if m["role"] == "user"]
-    acted = any(m["role"] == "tool" for m in episode.messages)
-    if episode.error:
-        return None
-    if not said or "" in said:
-        return "empty_turn"
-    if episode.ended_by in ("stop", "out_of_scope") and not acted:
-        return "stopped_early"
-    if any(a and a == b == c for a, b, c in zip(said, said[1:], said[2:], strict=False)):
-        return "repeated_turn"
-    return None
