@@ -56,6 +56,17 @@ def test_what_a_playbook_says_reaches_the_policy_and_the_user() -> None:
         assert (voice.read(persona.policy)["lower"] > 0.3) == persona.axis_placement["terse"]
 
 
+@pytest.mark.parametrize("request_text", [
+    "The errand: x\nThe habit: Type in lower case.\nWrite the policy in 150 words.",
+    "Instructions:\n\tDomain: retail\nStay on the matter. Type in lower case.",
+    "* case (true): Type in lower case.\nWrite 80-120 words.",
+])  # fmt: skip
+def test_playbooks_are_found_in_prompts_of_other_shapes(request_text: str) -> None:
+    policy = generator.reply([{"role": "user", "content": request_text}], 1)
+    assert "Type in lower case." in policy
+    assert "(true)" not in policy
+
+
 def test_many_axes_still_fit_and_all_are_heard() -> None:
     bank = list(mutation.BEHAVIORS.items())[:12]
     lines = "\n".join(f"- {name} = true: {on} {off}" for name, (_, on, off) in bank)
@@ -94,6 +105,16 @@ def test_at_least_a_third_of_the_bank_makes_users_less_human_and_each_entry_is_h
     assert 3 * len(away) >= len(mutation.BEHAVIORS)
     deaf = [name for name, (_, on, _) in mutation.BEHAVIORS.items() if voice.read(on) == voice.read("")]
     assert deaf == []
+
+
+def test_the_documentation_lists_the_bank_as_it_is() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "rehearsal.md").read_text(encoding="utf-8")
+    missing = [
+        name
+        for name, (said, on, _) in mutation.BEHAVIORS.items()
+        if f"| `{name}` | {said} | {on} |" not in page
+    ]
+    assert missing == []
 
 
 def test_no_name_number_or_task_stands_in_the_bank() -> None:

@@ -7,11 +7,18 @@ import re
 from random import Random
 from typing import Any
 
-from workbench.llm.rehearsal.voice import WORDS
+from workbench.llm.rehearsal.voice import WORDS, read
 
 _TABLE = WORDS["generator"]
 _VERBS = ("return", "exchange", "cancel", "modify", "change", "refund", "upgrade", "book", "update", "track")
-_PLACED = re.compile(r"^[\w .'-]{1,60}?(?:\s*=\s*|\s*\(|\s+is\s+)(?:true|false|on|off)\)?\s*[:—-]\s*", re.I)
+_BOOK = re.compile(
+    r"^\s*(?:[-*•]|[\w ]{0,40}(?:habit|behavio|playbook|manner|style|trait)[\w ]*:).+", re.M | re.I
+)
+_PLACED = re.compile(
+    r"^[\w .'-]{1,60}?(?:(?:\s*=\s*|\s*\(|\s+is\s+)(?:true|false|on|off)\)?|(?:habit|behavio|playbook|manner|style|trait)[\w ]*)"
+    r"\s*[:—-]\s*",
+    re.I,
+)
 _ECHO = re.compile(
     r"^(?:real |most |these )?(?:customers|people|the customer|they)\b(?!.*(?:\berrand\b|\baxis\b|\{))", re.I
 )
@@ -83,10 +90,20 @@ def _policy(rest: str, context: str, rng: Random) -> str:
     """Write one policy from the member's description and the playbooks; the prompt's own wishes are heeded."""
     member = _between(rest, "member") or "".join(re.findall(r'"description"\s*:\s*"([^"]+)"', rest)[:1])
     person = member.strip().rstrip(".") or "A customer"
-    block = _between(rest, "playbooks") or "\n".join(re.findall(r"^\s*[-*•].+", rest, re.M))
+    block = _between(rest, "playbooks") or "\n".join(_BOOK.findall(rest))
     books = re.findall(r"^\s*[-*•]\s*(.+)", block, re.M) or [x for x in block.splitlines() if x.strip()][:8]
+    if not books:  # no list of playbooks: what speaks of a habit is one
+        sentences = re.split(r"(?<=[.!?])\s+|\n+", rest)
+        books = [
+            s
+            for s in sentences
+            if read(s) != read("") and not re.match(r"(?:You )?(?:write|answer)\b", s, re.I)
+        ]
+    books = [_PLACED.sub("", book.strip()) for book in books]
     wishes = "\n".join(line for line in rest.splitlines() if line not in block.splitlines())
-    low, high = (re.findall(r"(\d{2,3})(?: to |-|–)(\d{2,3}) words", wishes) or [("150", "250")])[0]
+    limits = re.search(r"(\d{2,3})(?:(?: to | ?- ?|–)(\d{2,3}))? words", wishes)
+    low = int(limits[1]) if limits else 150
+    high = int(limits[2] or low + 20) if limits else 250
     amounts: list[str] = []
     if re.search(r"\bstrengths?\b|\bdegrees?\b|how often", wishes, re.I):
         amounts = ["Sometimes", "Often", "Most of the time", "Usually"]
@@ -94,7 +111,7 @@ def _policy(rest: str, context: str, rng: Random) -> str:
         amounts = ["Always"]
     told: list[list[str]] = []
     for book in books:
-        sentences = re.split(r"(?<=[.!?])\s+", _PLACED.sub("", book.strip()))
+        sentences = re.split(r"(?<=[.!?])\s+", book)
         if amounts:
             sentences[0] = f"{rng.choice(amounts)}, {sentences[0][:1].lower()}{sentences[0][1:]}"
         told.append(sentences)
@@ -104,7 +121,7 @@ def _policy(rest: str, context: str, rng: Random) -> str:
     lead += [s for s in re.split(r"(?<=[.!?])\s+|\n+", wishes) if _ECHO.match(s.strip())][:4]
     if re.search(r"come and go|\bvary|uneven", wishes, re.I):
         lead.append("These habits come and go.")
-    return _fit(lead, body, rng, int(low), int(high))
+    return _fit(lead, body, rng, low, high)
 
 
 def _personas(n: int, context: str, rng: Random) -> list[dict[str, str]]:
