@@ -8,6 +8,7 @@ import json
 import math
 import re
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
@@ -122,11 +123,11 @@ def _events(answer: Json, spoken: str, calls: list[Json], reason: str, usage: Js
 def embed(text: str) -> list[float]:
     """Return a unit vector of 256 numbers: words and word pairs hashed with a sign, counts damped."""
     words = re.findall(r"\w+", text.lower())
-    grams = words + [f"{a} {b}" for a, b in pairwise(words)]
+    grams = Counter(words + [f"{a} {b}" for a, b in pairwise(words)])
     vector = [0.0] * 256
-    for gram in dict.fromkeys(grams):
+    for gram, count in grams.items():
         digest = hashlib.blake2b(gram.encode(), digest_size=2).digest()
-        weight = (1 + math.log(grams.count(gram))) * min(len(gram), 12)  # no corpus: long stands in for rare
+        weight = (1 + math.log(count)) * min(len(gram), 12)  # no corpus: long stands in for rare
         vector[digest[0]] += weight if digest[1] & 1 else -weight
     norm = math.sqrt(sum(x * x for x in vector)) or 1.0
     return [x / norm for x in vector]
