@@ -14,6 +14,7 @@ ROLES = ("user", "assistant", "tool", "system")
 _IDENTIFIER = r"#[A-Z0-9]{5,}|[A-Z0-9]{6,}|\b\d{7,}\b|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}"
 _TOKEN = r"\w+"
 _SHORT = 3  # tokens of a short turn, at most
+_ODD = 0x9E3779B97F4A7C15
 _OFTEN = 3  # a trigram that occurs more often than this is a repetition
 
 
@@ -48,12 +49,13 @@ def fingerprint(turns: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
 def _plan(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
     """Lay out the whole computation as one lazy query, with what :func:`_check` needs beside the features."""
     frame = _prepare(turns)
-    users = frame.filter((pl.col("role") == "user") & (pl.col("content").str.len_bytes() > 0)).select(
+    spoken = frame.filter((pl.col("role") == "user") & (pl.col("content").str.len_bytes() > 0))
+    users = spoken.with_columns(text=normalize(pl.col("content"))).select(
         "dialogue_id",
         "row",
         pl.col("content").str.to_lowercase().str.count_matches(_TOKEN).cast(pl.Int64).alias("tokens"),
         pl.col("content").str.count_matches(_IDENTIFIER).cast(pl.Int64).alias("identifiers"),
-        *(markers.matches(normalize(pl.col("content"))).alias(name) for name, markers in lexicon().items()),
+        *(markers.matches(pl.col("text")).alias(name) for name, markers in lexicon().items()),
     )
     tokens, n = pl.col("tokens"), pl.len().cast(pl.Int64)
     summed = users.group_by("dialogue_id", maintain_order=True).agg(
@@ -103,19 +105,24 @@ def _prepare(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
 
 def _repetitions(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Count the user turns that hold a token trigram occurring more than three times in their dialogue."""
+    token = pl.col("token")
     words = (
         frame.filter(pl.col("role") == "user")
         .select(
-            "dialogue_id", "row", pl.col("content").str.to_lowercase().str.extract_all(_TOKEN).alias("first")
+            "dialogue_id", "row", pl.col("content").str.to_lowercase().str.extract_all(_TOKEN).alias("token")
         )
-        .filter(pl.col("first").list.len() > 2)
-        .explode("first")
-        .with_columns(pl.col("first").shift(-1).alias("second"), pl.col("first").shift(-2).alias("third"))
-        .filter(pl.col("row") == pl.col("row").shift(-2))
+        .filter(token.list.len() > 2)
+        .with_columns(pl.col("dialogue_id").rle_id().hash(1).alias("dialogue"))
+        .explode("token")
+        .with_columns(token.hash(2))
     )
+    # one 64-bit key for (dialogue, trigram): a clash among a dialogue's few thousand is out of the question
+    key = pl.col("dialogue") + token + token.shift(-1) * _ODD + token.shift(-2) * (_ODD * _ODD % 2**64)
     return (
-        words.group_by("dialogue_id", "first", "second", "third")
-        .agg(pl.len().alias("times"), pl.col("row"))
+        words.select("dialogue_id", "row", key.alias("key"))
+        .filter(pl.col("row") == pl.col("row").shift(-2))
+        .group_by("key")
+        .agg(pl.len().alias("times"), pl.col("dialogue_id").first(), pl.col("row"))
         .filter(pl.col("times") > _OFTEN)
         .explode("row")
         .group_by("dialogue_id")

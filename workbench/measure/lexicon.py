@@ -48,8 +48,9 @@ class MarkerClass:
 
 
 def normalize(content: pl.Expr) -> pl.Expr:
-    """Lower-case a turn and write every apostrophe as ``'``: the text that markers are looked for in."""
-    return content.str.to_lowercase().str.replace_all(_APOSTROPHES, "'")
+    """Lower-case a turn, every apostrophe ``'`` and all white space blanks: the text that markers are looked for in."""
+    plain = content.str.to_lowercase().str.replace_all(_APOSTROPHES, "'")
+    return plain.str.replace_all(r"[\s&&[^ ]]", " ")
 
 
 @cache
@@ -77,7 +78,7 @@ def lexicon(path: Path = FILE) -> dict[str, MarkerClass]:
         raise WorkbenchError(f"the lexicon {path} cannot be read: {error}") from None
     classes = {}
     for feature, table in tables.items():
-        if isinstance(table, dict) and "about" in table:
+        if isinstance(table, dict) and "markers" in table:
             whole = bool(table.get("whole", False))
             markers = tuple(_marker(entry, whole, f"{path}, {feature}") for entry in table.get("markers", []))
             classes[feature] = MarkerClass(feature, str(table.get("about", "")), whole, markers)
@@ -110,12 +111,7 @@ def _marker(entry: dict[str, object], whole: bool, where: str) -> Marker:
 
 
 def _blanks(pattern: str) -> str:
-    """Let a blank stand for any white space, in and out of a character class, with or without a quantifier."""
-
-    def rewrite(found: re.Match[str]) -> str:
-        part = found.group()
-        if part.startswith("["):
-            return part.replace(" ", r"\s")
-        return r"\s" + (part[1:] or "+")
-
-    return re.sub(r"\[[^\]]*\]| [?*+]?", rewrite, pattern)
+    """Let a blank outside a character class stand for one blank or more, unless it has a quantifier."""
+    return re.sub(
+        r"\[[^\]]*\]| [?*+]?", lambda found: " +" if found.group() == " " else found.group(), pattern
+    )
