@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from workbench.llm.client import Client
+from workbench.llm.client import Client, LLMError
 from workbench.simulate.frames import episodes_frame, personas_frame, turns_frame
 from workbench.simulate.program import Persona, ProgramRejected, run_program
 from workbench.simulate.rollout import Episode, Job, rollout
@@ -44,8 +44,8 @@ async def personas_of(
 ) -> list[Persona]:
     """Run a generator program on one task.
 
-    A program that is refused on one answer of its model gets one more with another seed, since a model
-    now and then answers with malformed JSON.
+    A program that stumbles over one answer of its model gets one more with another seed, since a model now
+    and then answers with malformed JSON; what no answer can mend is not tried again.
 
     Raises
     ------
@@ -63,10 +63,15 @@ async def personas_of(
             return reply.content
 
         try:
-            return await run_program(source, task.context, n, complete)
-        except ProgramRejected:
-            if attempt == tries - 1:
+            return await run_program(source, task.context, n, complete, seed=derive(seed, attempt, "random"))
+        except ProgramRejected as error:
+            if attempt == tries - 1 or error.kind not in ("runtime", "contract"):
                 raise
+        except LLMError as error:
+            if error.kind != "content":
+                raise
+            if attempt == tries - 1:
+                raise ProgramRejected("model", f"its model gave no usable answer: {error.reason}") from None
     raise AssertionError("unreachable")
 
 
