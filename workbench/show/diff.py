@@ -20,6 +20,7 @@ _CLASSES = {
     "Literal.Number": "m",
     "Name.Function": "f",
 }
+ALIKE = 0.5  # share of words in common above which two lines are one line that was changed
 Span = tuple[int, int]
 
 
@@ -61,25 +62,32 @@ def rows(old: str, new: str, *, context: int = 3) -> list[Row]:
 
 
 def _changed(a: list[str], b: list[str], old: range, new: range) -> Iterator[Row]:
-    for k in range(max(len(old), len(new))):
-        if k < len(old) and k < len(new):
-            marks = _marks(a[old[k]], b[new[k]])
-            yield Row("change", old[k], new[k], *marks)
-        elif k < len(old):
-            yield Row("del", old[k])
-        else:
-            yield Row("add", None, new[k])
+    """Pair the lines of a replaced block that resemble each other, in order; the others stand alone."""
+    j = new.start
+    for i in old:
+        twin = next((k for k in range(j, new.stop) if _alike(a[i], b[k])), None)
+        if twin is None:
+            yield Row("del", i)
+            continue
+        for k in range(j, twin):
+            yield Row("add", None, k)
+        yield Row("change", i, twin, *_marks(a[i], b[twin]))
+        j = twin + 1
+    for k in range(j, new.stop):
+        yield Row("add", None, k)
+
+
+def _alike(old: str, new: str) -> bool:
+    a, b = re.findall(r"\w+", old), re.findall(r"\w+", new)
+    return bool(a) and bool(b) and difflib.SequenceMatcher(None, a, b, autojunk=False).ratio() >= ALIKE
 
 
 def _marks(old: str, new: str) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
-    """Return the character spans of changed words; none when the lines have too little in common."""
+    """Return the character spans of changed words in two lines."""
     a, b = _WORD.findall(old), _WORD.findall(new)
-    matcher = difflib.SequenceMatcher(None, a, b, autojunk=False)
-    if matcher.ratio() < 0.4:
-        return (), ()
     starts = [_starts(a), _starts(b)]
     left, right = [], []
-    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
         if tag != "equal":
             left.append((starts[0][i1], starts[0][i2]))
             right.append((starts[1][j1], starts[1][j2]))
@@ -100,7 +108,7 @@ def diff_html(old: str, new: str, names: tuple[str, str], *, beside: bool = Fals
     found = rows(old, new, context=context)
     a, b = _colored(old), _colored(new)
     lines: list[str] = []
-    for row in found:
+    for row in _zipped(found) if beside else found:
         lines += _beside(row, a, b) if beside else _inline(row, a, b)
     cols = '<col style="width:34px"><col style="width:18px"><col>'
     head = (
@@ -114,6 +122,28 @@ def diff_html(old: str, new: str, names: tuple[str, str], *, beside: bool = Fals
     else:
         heads = f'<tr><th colspan="4">− {esc(names[0])} &nbsp; + {esc(names[1])}</th></tr>'
     return f'<table class="diff" aria-label="{label}">{head}<tbody>{heads}{"".join(lines)}</tbody></table>'
+
+
+def _zipped(found: list[Row]) -> list[Row]:
+    """Put lines that were removed and lines that were added next to each other, for the side-by-side view."""
+    out: list[Row] = []
+    for row in found:
+        if row.kind == "add" and (at := _waiting(out)) is not None:
+            out[at] = Row("change", out[at].old, row.new)
+        else:
+            out.append(row)
+    return out
+
+
+def _waiting(rows_: list[Row]) -> int | None:
+    """Return the first of the removed lines that end a list and have nothing beside them yet."""
+    at = None
+    for k in range(len(rows_) - 1, -1, -1):
+        if rows_[k].kind == "del":
+            at = k
+        elif rows_[k].kind != "change" or rows_[k].old_marks or rows_[k].new_marks:
+            break
+    return at
 
 
 def counts(old: str, new: str) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def save(chart: Any, folder: Path, name: str) -> list[Path]:
     import vl_convert
 
     spec = finished(chart)
-    svg = vl_convert.vegalite_to_svg(spec)
+    svg = _steady(vl_convert.vegalite_to_svg(spec))
     if "<text" not in svg or style.FONT.split(",")[0] not in svg:
         raise WorkbenchError(f"The figure {name} came out without text; no font of {style.FONT} was found.")
     if (marks := svg.count("<path")) > PDF_MARKS:
@@ -40,6 +41,15 @@ def save(chart: Any, folder: Path, name: str) -> list[Path]:
     if not (same and paths["pdf"].exists()):
         paths["pdf"].write_bytes(vl_convert.vegalite_to_pdf(spec))
     return list(paths.values())
+
+
+def _steady(svg: str) -> str:
+    """Number gradients and clips from 0: vl-convert counts them over the life of the process."""
+    for kind in ("gradient_", "clip"):
+        found = dict.fromkeys(re.findall(rf"\bid=\"({kind}\d+)\"", svg))
+        numbers = {old: f"{kind}{i}" for i, old in enumerate(found)}
+        svg = re.sub(rf"\b{kind}\d+\b", lambda m, n=numbers: n.get(m[0], m[0]), svg)  # type: ignore[misc]
+    return svg
 
 
 def finished(chart: Any, *, screen: bool = False) -> dict[str, Any]:

@@ -96,11 +96,13 @@ class Driver:
     async def _work(self, how: dict[str, Any]) -> None:
         ticking = asyncio.get_running_loop().create_task(self._tick())
         try:
-            while self.left > 0 and not self.pausing:
+            while True:
                 await self.search.astep(**how)
                 how = {}
                 self.left -= 1
                 self.changed(True)
+                if not self.left or self.pausing:
+                    break
             self.said = "paused" if self.pausing else "done"
         except asyncio.CancelledError:
             self.said = "stopped; what was in flight is lost"

@@ -30,24 +30,24 @@ def personas_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
     axes = list(dict.fromkeys(p["axis"] for r in rows for p in r["axis_placement"] or []))
     wanted = choices.get("persona", "")
     chosen = next((r for r in rows if _persona_key(r) == wanted), rows[0])
-    heads = "".join(f"<th>{esc(a, 40)}</th>" for a in axes)
+    heads = "".join(f'<th class="up">{esc(a, 40)}</th>' for a in axes)
     body, group = [], None
     for r in rows:
         if group != (r["split"], r["task_id"]):
             group = (r["split"], r["task_id"])
             body.append(
-                f'<tr class="group"><td colspan="{len(axes) + 3}">task {esc(r["task_id"])} · {esc(r["split"])}</td></tr>'
+                f'<tr class="group"><td colspan="{len(axes) + 2}">task {esc(r["task_id"])} · {esc(r["split"])}</td></tr>'
             )
         on = {p["axis"]: p["on"] for p in r["axis_placement"] or []}
         cells = "".join(f"<td>{_sign(on.get(a))}</td>" for a in axes)
         mark = ' class="on"' if r is chosen else ""
         body.append(
             f'<tr{mark} data-go="persona:{esc(_persona_key(r))}" tabindex="0"><td class="mono">{esc(r["persona_id"])}</td>{cells}'
-            f'<td class="n">{share(r.get("likeness"))}</td><td>{esc(r["description"], 90)}</td></tr>'
+            f'<td class="n" title="{esc(r["description"], 200)}">{share(r.get("likeness"))}</td></tr>'
         )
     left = (
         f'<div data-scroll="personas"><p class="dim">● the axis is placed true, ○ false; P(human) of the conversation.</p>'
-        f'<table><thead><tr><th></th>{heads}<th class="n">P(human)</th><th></th></tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+        f'<table><thead><tr><th></th>{heads}<th class="n">P(human)</th></tr></thead><tbody>{"".join(body)}</tbody></table></div>'
     )
     episode = chosen.get("dialogue_id")
     more = (
@@ -99,7 +99,7 @@ def episodes_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
         )
         body.append(
             f'<tr{mark} data-go="episode:{esc(r["dialogue_id"])}" tabindex="0"><td class="n">{share(r["likeness"])}</td>'
-            f'<td>{reward}</td><td>{esc(r["split"])} {esc(r["task_id"])} <span class="mono">{esc(r["persona_id"])}</span></td><td>{tags}</td></tr>'
+            f'<td>{reward}</td><td class="nowrap">{"" if r["split"] == "train" else "validation "}{esc(r["task_id"])} <span class="mono">{esc(r["persona_id"])}</span></td><td>{tags}</td></tr>'
         )
     options = "".join(
         f'<option value="{v}"{" selected" if v == order else ""}>{text}</option>'

@@ -53,8 +53,7 @@ class Stepper(View):
         super().__init__(self._act, label=f"Evolution of run {run.run_id}")
         self.driver = Driver(search, self._progressed, self.show_error) if search else None
         self._draw()
-        if not search:
-            self._follow()
+        self._follow()
 
     @property
     def candidate_id(self) -> str | None:
@@ -191,11 +190,11 @@ class Stepper(View):
         first, end = self.at <= 0, self.at >= len(found) - 1
         controls = "".join(
             [
-                button("first", "⏮", "first (Home)", disabled=first),
+                button("first", "|◀", "first (Home)", disabled=first),
                 button("back", "◀", "back (←)", disabled=first),
                 button("next", "▶", "forward (→)", disabled=end),
-                button("last", "⏭", "last (End)", disabled=end),
-                button("play", "❚❚ stop playing" if self._playing else "▷ play", "play (space)"),
+                button("last", "▶|", "last (End)", disabled=end),
+                button("play", "■ stop" if self._playing else "▷ play", "play (space)"),
                 button("best", "★ next best", "next new best (b)"),
                 f'<input type="range" name="at" data-go="slide" min="0" max="{len(found) - 1}" value="{self.at}" aria-label="candidate">',
                 f'<span class="mono">{self.at + 1} of {len(found)}</span>',

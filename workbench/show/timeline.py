@@ -10,7 +10,7 @@ from workbench.show.reader import Reader
 from workbench.show.style import LOOKS, share
 
 BLUE, GREEN, GRAY = LOOKS["search"].color, LOOKS["humans"].color, LOOKS["base"].color
-WIDTH, HEIGHT, LEFT, RIGHT, ROW = 900, 108, 34, 76, 96
+WIDTH, HEIGHT, LEFT, RIGHT, ROW = 900, 108, 34, 88, 96
 
 
 def timeline(reader: Reader, at: int) -> str:
@@ -53,7 +53,7 @@ def timeline(reader: Reader, at: int) -> str:
             best = c["rank"]
         if c["rank"] is not None:
             parts.append(
-                f'<circle cx="{x(i):.1f}" cy="{y(c["rank"]):.1f}" r="2" fill="{BLUE}" opacity=".5"/>'
+                f'<circle cx="{x(i):.1f}" cy="{y(c["rank"]):.1f}" r="2.2" fill="{BLUE}" opacity=".85"/>'
             )
     if line:
         end = WIDTH - RIGHT

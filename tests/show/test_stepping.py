@@ -1,0 +1,178 @@
+"""The stepper shows every candidate in every tab, goes where it is told, and drives a search."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench.errors import WorkbenchError
+from workbench.evolve.run import Run, open_run
+from workbench.evolve.search import Search
+from workbench.show.samples import SMALL
+from workbench.show.stepping import TABS, Stepper, stepper
+
+
+def send(view: Stepper, go: str, **fields: Any) -> None:
+    view._receive(view, {"go": go, "fields": fields})
+
+
+def test_it_opens_at_the_last_candidate_and_steps_both_ways(run: Run) -> None:
+    view = stepper(run)
+    ids = run.candidate_ids
+    assert view.candidate_id == ids[-1]
+    send(view, "back")
+    assert view.candidate_id == ids[-2]
+    assert ids[-2] in view.card
+    send(view, "first")
+    send(view, "back")
+    assert view.candidate_id == ids[0]
+    send(view, "next")
+    assert view.candidate_id == ids[1]
+    send(view, "slide", at="2")
+    assert view.candidate_id == ids[2]
+    send(view, "c:0000")
+    assert view.candidate_id == "0000"
+
+
+def test_next_best_goes_through_the_new_bests_only(run: Run) -> None:
+    view = stepper(run)
+    best = run.candidates.filter(new_best=True)["candidate_id"].to_list()
+    view.go("0000")
+    seen = ["0000"]
+    for _ in best[1:]:
+        send(view, "best")
+        seen.append(str(view.candidate_id))
+    assert seen == best
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_every_candidate_has_something_to_say_in_every_tab(run: Run, tab: str) -> None:
+    view = stepper(run)
+    send(view, f"tab:{tab}")
+    for candidate_id in run.candidate_ids:
+        send(view, f"c:{candidate_id}")
+        assert view.note == ""
+        assert view.tab == tab
+        assert len(view.body) > 40
+
+
+def test_the_tab_and_its_key_are_the_same(run: Run) -> None:
+    view = stepper(run)
+    for i, tab in enumerate(TABS):
+        send(view, f"tab:{i + 1}")
+        assert view.tab == tab
+
+
+def test_a_rejected_candidate_shows_its_reason_where_its_scores_would_be(run: Run) -> None:
+    rejected = run.candidates.filter(status="rejected").row(-1, named=True)
+    view = stepper(run)
+    view.go(rejected["candidate_id"])
+    send(view, "tab:scores")
+    assert "rejected" in view.body
+    assert "program rejected" in view.body
+
+
+def test_hostile_text_is_shown_as_text(run: Run) -> None:
+    view = stepper(run)
+    view.go(run.candidates.filter(status="rejected")["candidate_id"][-1])
+    for tab in TABS:
+        send(view, f"tab:{tab}")
+        page = view.top + view.card + view.body
+        assert "<script" not in page
+        assert "<img" not in page
+    assert "&lt;script&gt;" in view.card
+
+
+def test_the_policy_is_marked_in_the_exact_prompt(run: Run) -> None:
+    view = stepper(run)
+    view.go("0000")
+    send(view, "tab:episodes")
+    policy = view.reader.frame("0000", "personas")
+    assert policy is not None
+    assert view.body.split("<mark>")[1].split("</mark>")[0].split(" ")[0] in " ".join(policy["policy"])
+
+
+def test_a_click_on_a_persona_opens_its_policy_and_its_conversation(run: Run) -> None:
+    view = stepper(run)
+    view.go("0000")
+    send(view, "tab:personas")
+    personas = view.reader.frame("0000", "personas")
+    assert personas is not None
+    row = personas.row(2, named=True)
+    send(view, f"persona:{row['split']}|{row['task_id']}|{row['persona_id']}")
+    assert row["policy"][:30] in view.body.replace("&#x27;", "'")
+    send(view, f"episode:0000|{row['split']}|{row['task_id']}|{row['persona_id']}")
+    assert view.tab == "episodes"
+    assert f"0000|{row['split']}|{row['task_id']}|{row['persona_id']}" in view.body
+
+
+def test_an_error_in_a_callback_is_shown(run: Run) -> None:
+    view = stepper(run)
+    send(view, "c:9999")
+    assert "has no candidate &#x27;9999&#x27;" in view.note
+    send(view, "step")
+    assert "only reads its run" in view.note
+    send(view, "slide", at="three")
+    assert "ValueError" in view.note
+    send(view, "first")
+    assert view.note == ""
+
+
+def test_an_empty_run_says_so_and_fills_when_it_is_written(tmp_path: Path) -> None:
+    with Search(tmp_path / "run", SMALL) as search:
+        view = stepper(search)
+        assert view.candidate_id is None
+        assert "no candidate yet" in view.top
+        search.step()
+        view._refresh(jump=False)
+        assert view.candidate_id == "0000"
+
+
+def test_it_drives_a_search_pauses_and_stops(small: Path, tmp_path: Path) -> None:
+    path = tmp_path / "copy"
+    shutil.copytree(small, path, ignore=shutil.ignore_patterns("lock"))
+    before = len(open_run(path).candidate_ids)
+
+    async def drive() -> Stepper:
+        with Search(path) as search:
+            view = stepper(search)
+            assert view.driver is not None
+            send(view, "step")
+            assert view.driver.busy
+            send(view, "step")
+            assert "already running" in view.note
+            while view.driver.busy:
+                assert "episodes" in view.live
+                await asyncio.sleep(0.05)
+            assert "done" in view.live
+            assert len(view.reader.candidates) == before + 1
+            assert view.at == before
+            send(view, "run", generations="50")
+            send(view, "pause")
+            while view.driver.busy:
+                await asyncio.sleep(0.05)
+            assert "paused" in view.live
+            assert len(view.reader.candidates) == before + 2
+            send(view, "run", generations="50")
+            await asyncio.sleep(0.1)
+            send(view, "stop")
+            while view.driver.busy:
+                await asyncio.sleep(0.05)
+            assert "stopped" in view.live
+            assert len(open_run(path).candidate_ids) < before + 10
+            send(view, "run", generations="many")
+            assert "&#x27;many&#x27; is no number" in view.note
+            view._following.cancel()
+            return view
+
+    view = asyncio.run(drive())
+    assert [c["candidate_id"] for c in view.reader.candidates] == sorted(view.reader.at)
+
+
+def test_something_else_than_a_run_is_refused() -> None:
+    with pytest.raises(WorkbenchError, match="shows a Run or a Search, not a str"):
+        stepper("runs/demo")  # type: ignore[arg-type]
