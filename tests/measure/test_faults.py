@@ -27,7 +27,9 @@ def talk(*messages: str, start: str = "assistant") -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["dialogue_id", "turn", "role", "content"], orient="row")
 
 
-def found(turns: pl.DataFrame, scenario: str | None = SCENARIO, ended_by: str | None = None) -> dict[str, object]:
+def found(
+    turns: pl.DataFrame, scenario: str | None = SCENARIO, ended_by: str | None = None
+) -> dict[str, object]:
     about = pl.DataFrame({"dialogue_id": ["d"], "scenario": [scenario], "ended_by": [ended_by]},
                          schema=dict.fromkeys(["dialogue_id", "scenario", "ended_by"], pl.String))  # fmt: skip
     return faults(turns, about).row(0, named=True)
@@ -41,12 +43,16 @@ def test_an_entry_fires_on_its_examples_and_its_class_on_no_counter_example(name
     alone = MarkerClass(name, "", False, (marker,))
     for turns, expected in ((marker.yes, True), (marker.no, False)):
         text = pl.DataFrame({"turn": turns}).select(normalize(pl.col("turn")).alias("turn"))
-        assert text.select(lexicon(FILE)[name].matches(pl.col("turn")))["turn"].to_list() == [expected] * len(turns)
+        assert text.select(lexicon(FILE)[name].matches(pl.col("turn")))["turn"].to_list() == [expected] * len(
+            turns
+        )
         assert text.select(alone.matches(pl.col("turn")))["turn"].to_list() == [expected] * len(turns)
 
 
 def test_a_sound_conversation_shows_none():
-    row = found(talk("Hi!", OPENING, "Your zip code?", "19122", "Done, all three.", "thanks!"), ended_by="stop")
+    row = found(
+        talk("Hi!", OPENING, "Your zip code?", "19122", "Done, all three.", "thanks!"), ended_by="stop"
+    )
     assert row["fault"] is None
     assert [row[name] for name in FAULTS] == [None] * len(FAULTS)
     assert (row["goal_pieces"], row["goal_delivered"]) == (2, 2)
@@ -59,9 +65,16 @@ def test_an_empty_turn_is_named_with_its_place_and_a_silent_user_with_the_start(
 
 
 def test_speaking_as_the_agent_is_a_role_swap_but_asking_it_to_act_is_not():
-    row = found(talk("Hi!", OPENING, "Done.", "Glad to hear! Is there anything else I can help you with today?"))
+    row = found(
+        talk("Hi!", OPENING, "Done.", "Glad to hear! Is there anything else I can help you with today?")
+    )
     assert (row["fault"], row["role_swap"]) == ("role_swap", 3)
-    assert found(talk("Hi!", "Can you look up my order and help me?", "ok", "let me check my email"))["role_swap"] is None
+    assert (
+        found(talk("Hi!", "Can you look up my order and help me?", "ok", "let me check my email"))[
+            "role_swap"
+        ]
+        is None
+    )
 
 
 def test_an_identifier_from_nowhere_is_invented_one_that_was_named_or_mistyped_is_not():
@@ -69,7 +82,10 @@ def test_an_identifier_from_nowhere_is_invented_one_that_was_named_or_mistyped_i
     assert found(talk("Hi!", OPENING, "Your order?", "#W1112223"))["invented_identifier"] == 3
     for known in ("#w2378156", "w2378156", "#W237815", "yusuf_rossi_9620"):
         assert found(talk("Hi!", OPENING, "Your order?", known))["invented_identifier"] is None
-    assert found(talk("Hi!", OPENING, "You also have #W9998887.", "yes #W9998887"))["invented_identifier"] is None
+    assert (
+        found(talk("Hi!", OPENING, "You also have #W9998887.", "yes #W9998887"))["invented_identifier"]
+        is None
+    )
 
 
 def test_what_a_shortened_or_missing_message_may_have_named_is_not_held_against_the_user():
@@ -87,7 +103,10 @@ def test_claiming_to_have_done_the_agents_work_is_a_fault_and_a_changed_mind_is_
 
 def test_a_message_said_three_times_or_a_short_one_five_times_running_is_a_repetition():
     again = "Please exchange the keyboard now."
-    assert found(talk("Hi!", again, "no", again, "no", "please, exchange the keyboard NOW"))["repeated_turn"] == 5
+    assert (
+        found(talk("Hi!", again, "no", again, "no", "please, exchange the keyboard NOW"))["repeated_turn"]
+        == 5
+    )
     assert found(talk("Hi!", again, "no", again))["repeated_turn"] is None
     assert found(talk(*["a", "yes"] * 4))["repeated_turn"] is None
     assert found(talk(*["a", "yes"] * 5))["repeated_turn"] == 9
@@ -118,7 +137,9 @@ def test_never_saying_what_one_wants_is_an_undelivered_goal_however_it_ends():
 
 @pytest.mark.parametrize(("last", "turn"), [("Yes, please proceed.", 3), ("No, leave it as it is.", None)])
 def test_agreeing_and_leaving_before_the_agent_can_act_is_an_early_stop(last, turn):
-    row = found(talk("Hi!", OPENING, "I will do all that. Would you like me to proceed?", last), ended_by="stop")
+    row = found(
+        talk("Hi!", OPENING, "I will do all that. Would you like me to proceed?", last), ended_by="stop"
+    )
     assert row["stopped_early"] == turn
 
 
@@ -136,7 +157,11 @@ def test_frames_that_lack_a_column_are_told_so():
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.lists(st.text(max_size=30), min_size=1, max_size=5), st.text(max_size=60), st.sampled_from(["stop", None]))
+@given(
+    st.lists(st.text(max_size=30), min_size=1, max_size=5),
+    st.text(max_size=60),
+    st.sampled_from(["stop", None]),
+)
 def test_any_text_gives_one_row_whose_turns_exist(messages, scenario, ended_by):
     row = found(talk(*messages), scenario, ended_by)
     assert all(row[name] is None or 0 <= row[name] < len(messages) for name in FAULTS)  # type: ignore[operator]

@@ -99,6 +99,45 @@ class Cloud:
             found, schema={task: kind, "n": pl.Int64, "coverage": pl.Float64}, orient="row"
         ).sort(task)
 
+    def equal_n(
+        self, fingerprints: pl.DataFrame, n: int, *, task: str | None = None, draws: int = 50, seed: int = 0
+    ) -> float:
+        """Score subsets of ``n`` fingerprints, averaged: what makes conditions of different size comparable.
+
+        Parameters
+        ----------
+        fingerprints
+            The 19 features, and a task column where ``task`` names one.
+        n
+            Fingerprints in a subset; a task (or a population) that has fewer counts with all it has.
+        task
+            Draw within each task and average over tasks; None draws bundles from the whole population.
+        draws, seed
+            How many subsets of each, and the seed of the draws.
+
+        Returns
+        -------
+        float
+            Mean coverage; 0 without fingerprints.
+        """
+        if fingerprints.is_empty():
+            return 0.0
+        rng = np.random.default_rng(seed)
+        parts = (
+            [fingerprints]
+            if task is None
+            else fingerprints.sort(task).partition_by(task, maintain_order=True)
+        )
+        means = []
+        for part in parts:
+            x = (points(part, "fingerprints") - self._center) / self._scale
+            if len(x) <= n:
+                means.append(self._score(x))
+                continue
+            chosen = [np.sort(rng.choice(len(x), n, replace=False)) for _ in range(draws)]
+            means.append(float(np.mean([self._score(x[rows]) for rows in chosen])))
+        return float(np.mean(means))
+
     def _score(self, personas: Points) -> float:
         if not len(personas):
             return 0.0

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -174,7 +175,7 @@ def _goal(frame: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:
         for scenario in known["scenario"].unique().sort()
         for i, words in enumerate(pieces(scenario))
     ]
-    schema = {"scenario": pl.String, "piece": pl.Int64, "stem": pl.List(pl.String)}
+    schema: dict[str, Any] = {"scenario": pl.String, "piece": pl.Int64, "stem": pl.List(pl.String)}
     wanted = pl.DataFrame(rows, schema=schema, orient="row").explode("stem")
     wanted = known.join(wanted, on="scenario").select("dialogue_id", "piece", "stem")
     heard = (
