@@ -36,32 +36,28 @@ def timeline(reader: Reader, at: int) -> str:
         f'<text x="{LEFT - 5}" y="{y(v) + 3:.1f}" text-anchor="end">{v:g}</text>'
         for v in (0, 0.5, 1)
     ]
+    end, labels = WIDTH - RIGHT, []
     for condition, color, dash in (("humans", GREEN, ""), ("base", GRAY, "4 3")):
         if found_at := reader.references.get((condition, "rank")):
             level = y(found_at[0])
+            labels.append((level, LOOKS[condition].name))
             parts.append(
-                f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{level:.1f}" y2="{level:.1f}" stroke="{color}" '
-                f'stroke-dasharray="{dash}" stroke-width="1.5"/><text x="{WIDTH - RIGHT + 4}" y="{level + 3:.1f}">'
-                f"{esc(LOOKS[condition].name)}</text>"
+                f'<line x1="{LEFT}" x2="{end}" y1="{level:.1f}" y2="{level:.1f}" stroke="{color}" '
+                f'stroke-dasharray="{dash}" stroke-width="1.5"/>'
             )
     line, best = "", 0.0
     for i, c in enumerate(found):
         if c["new_best"]:
-            line += f"{'M' if not line else 'H'}{x(i):.1f}" + (
-                f" {y(c['rank']):.1f}" if line == "" else f"V{y(c['rank']):.1f}"
-            )
+            line += f"H{x(i):.1f}V{y(c['rank']):.1f}" if line else f"M{x(i):.1f} {y(c['rank']):.1f}"
             best = c["rank"]
         if c["rank"] is not None:
             parts.append(
                 f'<circle cx="{x(i):.1f}" cy="{y(c["rank"]):.1f}" r="2.2" fill="{BLUE}" opacity=".85"/>'
             )
     if line:
-        end = WIDTH - RIGHT
         parts.append(f'<path d="{line}H{end}" fill="none" stroke="{BLUE}" stroke-width="2"/>')
-        crowded = any(abs(y(v[0]) - y(best)) < 10 for (_, t), v in reader.references.items() if t == "rank")
-        parts.append(
-            f'<text x="{end + 4}" y="{y(best) + (13 if crowded else 3):.1f}">best {share(best)}</text>'
-        )
+        labels.append((y(best), f"best {share(best)}"))
+    parts += [f'<text x="{end + 4}" y="{at_y + 3:.1f}">{esc(text)}</text>' for at_y, text in _apart(labels)]
     radius = max(1.6, min(5.0, step * 0.36 if step else 5.0))
     parts.append(
         f'<rect x="{x(at) - max(radius + 3, 3):.1f}" y="2" width="{2 * max(radius + 3, 3):.1f}" height="{HEIGHT - 4}" '
@@ -72,6 +68,14 @@ def timeline(reader: Reader, at: int) -> str:
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-label="{esc(label)}">{"".join(parts)}</svg>'
     )
+
+
+def _apart(labels: list[tuple[float, str]], gap: float = 11) -> list[tuple[float, str]]:
+    """Move labels down where they would overlap."""
+    out: list[tuple[float, str]] = []
+    for level, text in sorted(labels):
+        out.append((max(level, out[-1][0] + gap) if out else level, text))
+    return out
 
 
 def _dot(c: dict[str, Any], x: float, radius: float, *, chosen: bool) -> str:

@@ -1,0 +1,241 @@
+"""The notebooks run from top to bottom without a key, and work in a real JupyterLab."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+NAMES = sorted(p.name for p in NOTEBOOKS.glob("*.ipynb"))
+SHOTS = os.environ.get("WORKBENCH_SCREENSHOTS")  # a folder: keep what the browser saw
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small run that a notebook makes where there is none."""
+    from workbench.show import demo_run
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("WORKBENCH_RUN", raising=False)
+        patch.chdir(tmp_path_factory.mktemp("elsewhere"))
+        return demo_run().path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_is_committed_without_outputs_and_names_its_kernel(name: str) -> None:
+    notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.metadata["kernelspec"]["name"] == "python3"
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert not cell.outputs
+            assert cell.execution_count is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_runs_from_top_to_bottom(name: str, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nbclient import NotebookClient
+
+    monkeypatch.setenv("WORKBENCH_RUN", str(small))
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
+    before = sorted(p.name for p in (small / "candidates").iterdir())
+    NotebookClient(
+        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(NOTEBOOKS)}}
+    ).execute()
+    assert sorted(p.name for p in (small / "candidates").iterdir()) == before, "the run itself was changed"
+
+
+# -- in the browser -------------------------------------------------------------------------------
+
+
+def _chromium() -> str:
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    pytest.skip("chromium is not installed (Debian: apt install chromium)")
+
+
+@pytest.fixture(scope="module")
+def lab(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a JupyterLab on loopback that serves a copy of the notebooks."""
+    _chromium()
+    root = tmp_path_factory.mktemp("lab")
+    shutil.copytree(NOTEBOOKS, root / "notebooks")
+    news = root / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    news.parent.mkdir(parents=True)
+    news.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    token = secrets.token_hex(8)
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
+    command += [
+        f"--port={port}",
+        f"--IdentityProvider.token={token}",
+        f"--ServerApp.root_dir={root / 'notebooks'}",
+    ]
+    command += ["--LabApp.expose_app_in_browser=True"]
+    places = {"SETTINGS": "settings", "WORKSPACES": "workspaces"}
+    environment = {**os.environ, "WORKBENCH_RUN": str(small), "JUPYTER_CONFIG_DIR": str(root / "config")}
+    environment |= {f"JUPYTERLAB_{k}_DIR": str(root / v) for k, v in places.items()}
+    with (root / "log").open("w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+        try:
+            until = time.monotonic() + 60
+            while True:
+                try:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/status?token={token}"):
+                        break
+                except OSError:
+                    assert server.poll() is None, (root / "log").read_text()
+                    assert time.monotonic() < until, "JupyterLab did not come up"
+                    time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}/lab/tree/NAME?token={token}&reset"
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+@pytest.fixture
+def page(lab: str) -> Iterator[Any]:
+    """A browser page that fails the test on a console error or a request to another machine."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_chromium(), args=["--no-sandbox"])
+        found = browser.new_page(viewport={"width": 1400, "height": 1100})
+        found.set_default_timeout(30_000)
+        wrong: list[str] = []
+        found.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
+        found.on("pageerror", lambda e: wrong.append(str(e)))
+        found.on(
+            "request",
+            lambda r: (
+                None if r.url.startswith(("http://127.0.0.1:", "data:", "blob:")) else wrong.append(r.url)
+            ),
+        )
+        yield found
+        browser.close()
+        assert not wrong
+
+
+def _open(page: Any, lab: str, name: str) -> None:
+    """Open a notebook, run all its cells and wait until they are done."""
+    page.goto(lab.replace("NAME", name))
+    kernel = (
+        "window.jupyterapp?.shell?.currentWidget?.context?.sessionContext?.session?.kernel?.status === 'idle'"
+    )
+    page.wait_for_function(f"() => {kernel}", timeout=60_000)
+    page.evaluate("void window.jupyterapp.commands.execute('application:toggle-left-area')")
+    page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    page.wait_for_timeout(500)
+    page.wait_for_function(
+        f"() => {kernel} && ![...document.querySelectorAll('.jp-InputPrompt')].some(e => e.textContent.includes('*'))",
+        timeout=120_000,
+    )
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
+
+
+def _shot(element: Any, name: str) -> None:
+    if SHOTS:
+        element.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
+
+
+def _theme(page: Any, name: str) -> None:
+    page.evaluate(f"void window.jupyterapp.commands.execute('apputils:change-theme', {{theme: '{name}'}})")
+    page.wait_for_function(f"() => document.body.dataset.jpThemeName === '{name}'")
+
+
+def test_stepping_through_a_run_in_jupyterlab(page: Any, lab: str, small: Path) -> None:
+    last = sorted(p.name for p in (small / "candidates").iterdir())[-1]
+    _open(page, lab, "01_step_through_evolution.ipynb")
+    view = page.locator(".wb").first
+    view.scroll_into_view_if_needed()
+    name, diff = view.locator(".wb-card h4"), view.locator("table.diff")
+
+    def shown(candidate: str) -> None:
+        name.filter(has_text=candidate).wait_for()
+
+    shown(last)
+    diff.wait_for()
+    view.locator("[data-go=back]").click()
+    shown(f"{int(last) - 1:04d}")
+    view.locator("[data-go=next]").click()
+    shown(last)
+    view.focus()
+    page.keyboard.press("Home")
+    shown("0000")
+    page.keyboard.press("ArrowRight")
+    shown("0001")
+    page.keyboard.press("End")
+    shown(last)
+    view.locator("[data-go='c:0001']").first.click()
+    shown("0001")
+    for tab in (
+        "axes",
+        "reflection",
+        "mutation",
+        "scores",
+        "personas",
+        "episodes",
+        "lineage",
+        "archive",
+        "diff",
+    ):
+        view.locator(f"[data-go='tab:{tab}']").click()
+        view.locator(f"[data-go='tab:{tab}'][aria-selected=true]").wait_for()
+        _shot(view, f"stepper_{tab}")
+    page.keyboard.press("7")
+    view.locator(".turn.user").first.wait_for()
+    view.locator("summary", has_text="user simulator's prompt").click()
+    view.locator("mark").wait_for()
+    _theme(page, "JupyterLab Dark")
+    _shot(view, "stepper_dark")
+
+
+def test_a_live_generation_in_jupyterlab(page: Any, lab: str) -> None:
+    _open(page, lab, "01_step_through_evolution.ipynb")
+    view = page.locator(".wb").nth(1)
+    view.scroll_into_view_if_needed()
+    count = view.locator("input[data-go=slide]")
+    before = int(count.get_attribute("max"))
+    view.locator("[data-go=step]").click()
+    page.wait_for_function(
+        f"() => document.querySelectorAll('.wb input[data-go=slide]')[1].max === '{before + 1}'"
+    )
+    view.locator(".wb-live", has_text="done").wait_for()
+    view.locator("table.diff").wait_for()
+    view.locator("input[name=generations]").fill("50")
+    view.locator("[data-go=run]").click()
+    view.locator("progress").wait_for()
+    _shot(view, "stepper_live")
+    view.locator("[data-go=stop]").click()
+    view.locator(".wb-live", has_text="stopped").wait_for()
+
+
+def test_scores_are_drawn_in_jupyterlab(page: Any, lab: str) -> None:
+    _open(page, lab, "05_scores.ipynb")
+    charts = page.locator(".vega-embed svg.marks")
+    charts.first.wait_for()
+    page.wait_for_timeout(1000)
+    assert charts.count() == 5
+    assert "rehearsal models" in charts.first.text_content()
+    for i in range(charts.count()):
+        charts.nth(i).scroll_into_view_if_needed()
+        _shot(charts.nth(i), f"scores_{i}")
+    _theme(page, "JupyterLab Dark")
+    _shot(charts.first, "scores_dark")
