@@ -17,17 +17,17 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from scipy.stats import rankdata
 
 from workbench import Discriminator, fingerprint, read_traces
 from workbench.errors import WorkbenchError
+from workbench.measure.held_out import report, scored
 
 NEEDED = 0.95
 RESAMPLES = 2000
 
 
 class Row(NamedTuple):
-    """What one base file gave: dialogues tested, ROC-AUC with its interval, mean P(human) of both sides."""
+    """What one base file gave: dialogues tested, how well they are told apart, mean P(human) of both sides."""
 
     file: str
     people: int
@@ -35,6 +35,9 @@ class Row(NamedTuple):
     auc: float
     low: float
     high: float
+    accuracy: float
+    f1: float
+    ece: float
     likeness_people: float
     likeness_base: float
     note: str
@@ -57,13 +60,12 @@ def rows(traces: Path, resamples: int = RESAMPLES) -> Iterator[Row]:
                     "no train task here: fitted on the others",
                 )
             forest = Discriminator.fit(human.filter(split="train"), train)
-            people, simulated = (
-                side.filter(split="test").with_columns(forest.likeness(side.filter(split="test")))
-                for side in (human, base)
-            )
-            auc = auc_with_interval(people, simulated, resamples)
-            means = [float(side["likeness"].to_numpy().mean()) for side in (people, simulated)]
-            yield Row(name, people.height, simulated.height, *auc, *means, note)
+            table = scored(forest, human.filter(split="test"), base.filter(split="test"))
+            found = report(table, resamples=resamples)
+            means = [table.filter(y=y)["score"].to_numpy().mean() for y in (1, 0)]
+            ends = (found["auc"], found["auc_low"], found["auc_high"])
+            rest = (found["accuracy"], found["f1"], found["ece"], *map(float, means))
+            yield Row(name, int(found["n_people"]), int(found["n_simulated"]), *ends, *rest, note)
 
 
 def fingerprints(file: Path, split: dict[str, str]) -> pl.DataFrame:
@@ -74,39 +76,12 @@ def fingerprints(file: Path, split: dict[str, str]) -> pl.DataFrame:
     return fingerprint(turns).join(tasks, on="dialogue_id").with_columns(part).sort("dialogue_id")
 
 
-def auc_with_interval(
-    people: pl.DataFrame, simulated: pl.DataFrame, resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[float, float, float]:
-    """ROC-AUC of ``likeness`` and its 95 % interval from drawing the tasks of both sides anew.
-
-    A task's people and simulated users come and go together.
-    """
-    table = pl.concat([people.with_columns(y=1), simulated.with_columns(y=0)]).sort(
-        "tau2_task_id", "y", "likeness"
-    )
-    parts = [part.select("y", "likeness").to_numpy() for part in table.partition_by("tau2_task_id")]
-    rng = np.random.default_rng(seed)
-    draws = []
-    while len(draws) < resamples:
-        drawn = np.vstack([parts[i] for i in rng.integers(len(parts), size=len(parts))])
-        if 0 < drawn[:, 0].sum() < len(drawn):
-            draws.append(auc(drawn[:, 0], drawn[:, 1]))
-    low, high = np.quantile(draws, [0.025, 0.975]) if draws else (np.nan, np.nan)
-    return auc(table["y"].to_numpy(), table["likeness"].to_numpy()), float(low), float(high)
-
-
-def auc(y: np.ndarray, score: np.ndarray) -> float:
-    """ROC-AUC: the share of (person, simulated user) pairs in which the person scores higher."""
-    ones = int(y.sum())
-    return float((rankdata(score)[y == 1].sum() - ones * (ones + 1) / 2) / (ones * (len(y) - ones)))
-
-
 def main() -> int:
     folder = os.environ.get("WORKBENCH_TRACES", "")
     if not folder:
         raise WorkbenchError("set WORKBENCH_TRACES to the folder that holds human/, simulated/ and tau2/")
     print(
-        f"{'file':40}{'people':>7}{'base':>6}   {'ROC-AUC [95 % interval]':24}{'P(h) people':>12}{'P(h) base':>10}"
+        f"{'file':40}{'people':>7}{'base':>6}   {'ROC-AUC [95 % interval]':24}{'accuracy':>9}{'F1':>6}{'ECE':>6}{'P(h) people':>12}{'P(h) base':>10}"
     )
     found = []
     for row in rows(Path(folder)):
@@ -114,7 +89,7 @@ def main() -> int:
         interval = f"{row.auc:.3f} [{row.low:.3f}, {row.high:.3f}]"
         print(
             f"{row.file:40}{row.people:7}{row.base:6}   {interval:24}"
-            f"{row.likeness_people:12.2f}{row.likeness_base:10.2f}  {row.note}"
+            f"{row.accuracy:9.2f}{row.f1:6.2f}{row.ece:6.2f}{row.likeness_people:12.2f}{row.likeness_base:10.2f}  {row.note}"
         )
     print(f"mean ROC-AUC {np.mean(found):.3f}, least {min(found):.3f}; needed: {NEEDED} for every file")
     return 0 if min(found) >= NEEDED else 1

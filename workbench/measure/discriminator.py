@@ -78,6 +78,13 @@ class Discriminator:
         return pl.Series("likeness", self._forest.predict_proba(self._scaler.transform(x))[:, 1])
 
     @property
+    def pipeline(self) -> Any:
+        """Scaler and forest as one fitted scikit-learn pipeline, columns in the order of ``FEATURES``."""
+        from sklearn.pipeline import make_pipeline
+
+        return make_pipeline(self._scaler, self._forest)
+
+    @property
     def importance(self) -> pl.DataFrame:
         """Gini importance of each feature: columns feature and importance (sums to 1), greatest first."""
         table = pl.DataFrame({"feature": FEATURES, "importance": self._forest.feature_importances_})
