@@ -11,11 +11,11 @@ from workbench.measure.lexicon import lexicon, normalize
 ROLES = ("user", "assistant", "tool", "system")
 
 # One alternation, leftmost first, on the original case: an order number, a code, a long number, an address.
-_IDENTIFIER = r"#[A-Z0-9]{5,}|[A-Z0-9]{6,}|\b\d{7,}\b|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}"
+IDENTIFIER = r"#[A-Z0-9]{5,}|[A-Z0-9]{6,}|\b\d{7,}\b|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}"
 _TOKEN = r"\w+"
-_SHORT = 3  # tokens of a short turn, at most
+SHORT = 3  # tokens of a short turn, at most
 _ODD = 0x9E3779B97F4A7C15
-_OFTEN = 3  # a trigram that occurs more often than this is a repetition
+OFTEN = 3  # a trigram that occurs more often than this is a repetition
 
 
 def fingerprint(turns: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
@@ -54,7 +54,7 @@ def _plan(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
         "dialogue_id",
         "row",
         pl.col("content").str.to_lowercase().str.count_matches(_TOKEN).cast(pl.Int64).alias("tokens"),
-        pl.col("content").str.count_matches(_IDENTIFIER).cast(pl.Int64).alias("identifiers"),
+        pl.col("content").str.count_matches(IDENTIFIER).cast(pl.Int64).alias("identifiers"),
         *(markers.matches(pl.col("text")).alias(name) for name, markers in lexicon().items()),
     )
     tokens, n = pl.col("tokens"), pl.len().cast(pl.Int64)
@@ -64,7 +64,7 @@ def _plan(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
         (tokens * tokens).sum().alias("squares"),
         tokens.head(2).sum().alias("front"),
         tokens.first().alias("opening"),
-        (tokens <= _SHORT).sum().alias("short"),
+        (tokens <= SHORT).sum().alias("short"),
         pl.col("identifiers").sum(),
         *(pl.col(name).sum() for name in lexicon()),
     )
@@ -123,7 +123,7 @@ def _repetitions(frame: pl.LazyFrame) -> pl.LazyFrame:
         .filter(pl.col("row") == pl.col("row").shift(-2))
         .group_by("key")
         .agg(pl.len().alias("times"), pl.col("dialogue_id").first(), pl.col("row"))
-        .filter(pl.col("times") > _OFTEN)
+        .filter(pl.col("times") > OFTEN)
         .explode("row")
         .group_by("dialogue_id")
         .agg(pl.col("row").n_unique().cast(pl.Int64).alias("repeating"))

@@ -14,7 +14,7 @@ from workbench.errors import WorkbenchError
 
 FILE = Path(__file__).with_name("lexicon.toml")
 
-_APOSTROPHES = "[’‘ʼ´`＇]"
+APOSTROPHES = "[’‘ʼ´`＇]"
 _BLOT = " ¦ "
 
 
@@ -49,7 +49,7 @@ class MarkerClass:
 
 def normalize(content: pl.Expr) -> pl.Expr:
     """Lower-case a turn, every apostrophe ``'`` and all white space blanks: the text that markers are looked for in."""
-    plain = content.str.to_lowercase().str.replace_all(_APOSTROPHES, "'")
+    plain = content.str.to_lowercase().str.replace_all(APOSTROPHES, "'")
     return plain.str.replace_all(r"[\s&&[^ ]]", " ")
 
 
