@@ -27,6 +27,7 @@ def episodes(settings: Settings) -> dict[str, int]:
     test = settings.test_tasks * settings.test_personas
     return {
         "base simulator, train tasks": len(tau2.split(settings.domain, "train")),
+        "first program, train tasks": settings.train_tasks * settings.stages[-1],
         "search": search,
         "validation": candidates * settings.validation_tasks * settings.stages[-1] // 2,
         "held-out evaluation, four conditions": 4 * test,

@@ -18,6 +18,7 @@ from workbench.measure.uncertainty import Summary, summarize
 from workbench.simulate.batch import Batch
 from workbench.simulate.seeds import derive
 
+SCORES = {"task_id": pl.String, "score": pl.Float64}
 SUBSETS = 16  # draws that average coverage over smaller populations
 
 
@@ -100,10 +101,15 @@ def finite(value: float) -> float | None:
 
 def score_at(
     prints: pl.DataFrame, episodes: pl.DataFrame, reference: Reference, n: int, seed: int
-) -> Summary:
-    """Score a batch as if it had ``n`` personas a task: 0.5·HL + 0.5·coverage of subsets of n, over tasks.
+) -> pl.DataFrame:
+    """Score each task as if it had ``n`` personas: 0.5·HL + 0.5·coverage of subsets of n.
 
     Coverage grows with N by itself, so candidates of different curriculum stages are compared at one N.
+
+    Returns
+    -------
+    DataFrame
+        task_id and score, sorted by task_id.
     """
     table = prints.join(episodes.select("dialogue_id", "task_id"), on="dialogue_id")
     table = table.sort("task_id", "dialogue_id")
@@ -114,7 +120,18 @@ def score_at(
         draws = [frame[sorted(rng.sample(range(size), n))] for _ in range(SUBSETS)] if size > n else [frame]
         cover = sum(reference.cloud.coverage(d) for d in draws) / len(draws)
         scores[str(key[0])] = 0.5 * float(frame["likeness"].sort().to_numpy().mean()) + 0.5 * cover
-    return summarize(pl.Series(list(scores.values()), dtype=pl.Float64), pl.Series(list(scores)))
+    return pl.DataFrame({"task_id": list(scores), "score": list(scores.values())}, schema=SCORES)
+
+
+def rank_of(scores: pl.DataFrame, baseline: pl.DataFrame) -> Summary:
+    """Summarize task scores as gains over the first program's on the same tasks, on top of its mean.
+
+    Tasks differ more than programs do (one window's coverage can be twice another's), so candidates of
+    different windows are compared by what they gain on each task, not by what they get.
+    """
+    paired = scores.join(baseline.rename({"score": "first"}), on="task_id").sort("task_id")
+    gains = paired["score"] - paired["first"] + float(baseline["score"].to_numpy().mean())
+    return summarize(gains, paired["task_id"])
 
 
 def frames_of(batch: Batch, prints: pl.DataFrame) -> dict[str, pl.DataFrame]:

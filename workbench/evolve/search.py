@@ -23,15 +23,15 @@ from workbench.evolve.curriculum import choose_tasks, personas_per_task
 from workbench.evolve.mutation import Prompt, mutate
 from workbench.evolve.progress import Progress
 from workbench.evolve.run import CANDIDATES, Run
-from workbench.evolve.scoring import Reference, printed
+from workbench.evolve.scoring import Reference, frames_of, measured, printed, score_at
 from workbench.evolve.settings import Settings, differences
 from workbench.evolve.trial import Bench, Trial, check_alive, confirm, member_of, save, try_out, validate
 from workbench.llm import loop
 from workbench.llm.client import Client, metered
 from workbench.measure.reference import humans
 from workbench.simulate import tau2
-from workbench.simulate.batch import Label, gather, simulate_base
-from workbench.simulate.program import read_axes
+from workbench.simulate.batch import Label, gather, simulate, simulate_base
+from workbench.simulate.program import ProgramRejected, read_axes
 from workbench.simulate.seeds import derive
 
 Candidate = dict[str, Any]
@@ -113,6 +113,7 @@ class Search:
         self._stack.callback(lambda: loop.run(self.client.aclose()))
         self._candidates: list[Candidate] = self.run.candidates.to_dicts()
         self._reference: Reference | None = None
+        self._baseline: pl.DataFrame | None = None
         self.progress = Progress(report, total=self._episodes_left())
 
     # -- driving it -------------------------------------------------------------------------------
@@ -348,7 +349,40 @@ class Search:
         return found
 
     async def _bench(self) -> Bench:
-        return Bench(self.settings, self.tasks, self.client, await self._prepare(), self.progress)
+        reference = await self._prepare()
+        if self._baseline is None:
+            self._baseline = await self._first_scores(reference)
+        return Bench(self.settings, self.tasks, self.client, reference, self._baseline, self.progress)
+
+    async def _first_scores(self, reference: Reference) -> pl.DataFrame:
+        """Score the first program on every train task, once: what all candidates are compared against."""
+        settings, folder = self.settings, self.path / "conditions" / "first_train"
+        if not folder.exists():
+            self.progress.at("first program on all train tasks")
+            seed = derive(settings.seed, "first_train")
+            tasks, n, label = self.tasks["train"], settings.stages[-1], Label("first", "train")
+            try:
+                batch = await simulate(
+                    self._first_program(),
+                    tasks,
+                    n,
+                    self.client,
+                    seed=seed,
+                    label=label,
+                    progress=self.progress.tick,
+                )
+            except ProgramRejected as error:
+                raise WorkbenchError(
+                    f"The first program was rejected ({error.kind}): {error.reason}"
+                ) from None
+            check_alive(batch)
+            with store.new_folder(folder) as part:
+                store.write_frames(part, frames_of(batch, measured(batch, reference)))
+        episodes = pl.read_parquet(folder / "episodes.parquet")
+        prints = pl.read_parquet(folder / "fingerprints.parquet").join(
+            episodes.select("dialogue_id", "likeness"), on="dialogue_id"
+        )
+        return score_at(prints, episodes, reference, settings.stages[0], derive(settings.seed, "rank"))
 
     def _first_program(self) -> str:
         path = self.path / "program.py"
@@ -364,13 +398,9 @@ class Search:
 
     def _episodes_left(self) -> int:
         """Count the episodes that are planned, for the estimate of time; validation is guessed at half."""
-        settings = self.settings
-        base = (
-            0
-            if (self.path / "conditions" / "base_train").exists()
-            else len(tau2.split(settings.domain, "train"))
-        )
-        total = base
+        settings, done = self.settings, self.path / "conditions"
+        total = 0 if (done / "base_train").exists() else len(tau2.split(settings.domain, "train"))
+        total += 0 if (done / "first_train").exists() else settings.train_tasks * settings.stages[-1]
         for generation in range(self.generation, settings.generations + 1):
             each = settings.window * personas_per_task(settings, generation)
             total += each * (settings.proposals if generation else 1)

@@ -16,7 +16,16 @@ from workbench.evolve.curriculum import personas_per_task, steps_per_epoch, weig
 from workbench.evolve.mutation import no_attempts
 from workbench.evolve.progress import Progress
 from workbench.evolve.reflection import reflect
-from workbench.evolve.scoring import Reference, enough, frames_of, measured, score_at, terms
+from workbench.evolve.scoring import (
+    Reference,
+    enough,
+    finite,
+    frames_of,
+    measured,
+    rank_of,
+    score_at,
+    terms,
+)
 from workbench.evolve.settings import Settings
 from workbench.llm.client import Client, LLMError
 from workbench.simulate.batch import Batch, Label, simulate
@@ -27,12 +36,13 @@ from workbench.simulate.tau2 import Task
 
 @dataclass(frozen=True)
 class Bench:
-    """What candidates are tried with."""
+    """What candidates are tried with; ``baseline`` holds the first program's score on every train task."""
 
     settings: Settings
     tasks: dict[str, list[Task]]
     client: Client
     reference: Reference
+    baseline: pl.DataFrame
     progress: Progress
 
 
@@ -143,8 +153,8 @@ async def validate(bench: Bench, trial: Trial) -> None:
     if not enough(found):
         return
     seed = derive(bench.settings.seed, "validation")
-    scores = [score_at(prints, batch.episodes, bench.reference, n, seed).mean for n in stages]
-    trial.record["validation_score"] = sum(scores) / len(scores)
+    scores = pl.concat(score_at(prints, batch.episodes, bench.reference, n, seed) for n in stages)
+    trial.record["validation_score"] = float(scores["score"].to_numpy().mean())
     for name in ("human_likeness", "coverage", "n_episodes", "n_failed"):
         trial.record[f"validation_{name}"] = found[name]
 
@@ -198,8 +208,11 @@ def _rescore(bench: Bench, trial: Trial) -> None:
         episodes.select("dialogue_id", "likeness"), on="dialogue_id", how="inner"
     )
     record |= terms(episodes, prints, bench.reference, weights(settings, record["n_personas"]))
-    rank = score_at(prints, episodes, bench.reference, settings.stages[0], derive(settings.seed, "rank"))
-    record |= {"rank": rank.mean, "rank_low": rank.low, "rank_high": rank.high}
+    scores = score_at(prints, episodes, bench.reference, settings.stages[0], derive(settings.seed, "rank"))
+    rank = rank_of(scores, bench.baseline)
+    record |= {
+        f"rank{end}": finite(x) for end, x in (("", rank.mean), ("_low", rank.low), ("_high", rank.high))
+    }
     if record["human_likeness"] is not None:
         record["cell"] = list(cell_of(record["human_likeness"], record["coverage"]))
 
