@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
 
 import polars as pl
 
 from workbench.errors import WorkbenchError
 from workbench.measure.features import FEATURES
-from workbench.measure.fingerprint import IDENTIFIER, OFTEN, SHORT
-from workbench.measure.lexicon import APOSTROPHES, MarkerClass, lexicon
+from workbench.measure.fingerprint import IDENTIFIER, OFTEN, SHORT, TOKEN
+from workbench.measure.lexicon import APOSTROPHES, MarkerClass, lexicon, normalize
 
 Span = tuple[int, int, int]
 """Turn number, and the characters of its content from start up to end."""
@@ -53,30 +52,37 @@ def explain(turns: pl.DataFrame | pl.LazyFrame, feature: str) -> pl.DataFrame:
     users = frame.filter((pl.col("role") == "user") & (pl.col("content").str.len_bytes() > 0)).sort(
         "dialogue_id", "turn"
     )
+    text = pl.col("content")
+    if feature in lexicon():
+        counted = lexicon()[feature].matches(normalize(text))
+    elif feature == "short_utterance_rate":
+        counted = text.str.to_lowercase().str.count_matches(TOKEN) <= SHORT
+    else:
+        counted = pl.lit(True)
+    columns = ("turn", "content", text.str.extract_all(TOKEN).alias("tokens"))
     rows = []
-    for (name,), part in users.partition_by("dialogue_id", as_dict=True, maintain_order=True).items():
-        said = list(part.select("turn", "content").iter_rows())
-        text = dict(said)
+    for (name,), part in (
+        users.filter(counted).partition_by("dialogue_id", as_dict=True, maintain_order=True).items()
+    ):
+        said = list(part.select(columns).iter_rows())
+        content = {turn: text for turn, text, _ in said}
         rows += [
-            (name, turn, start, end, text[turn][start:end]) for turn, start, end in _spans(said, feature)
+            (name, turn, start, end, content[turn][start:end]) for turn, start, end in _spans(said, feature)
         ]
     return pl.DataFrame(rows, schema=COLUMNS, orient="row")
 
 
-def _spans(said: list[tuple[int, str]], feature: str) -> list[Span]:
-    whole = [(turn, 0, len(content)) for turn, content in said]
+def _spans(said: list[tuple[int, str, list[str]]], feature: str) -> list[Span]:
+    """Find the spans in the turns that were counted (so that Python's idea of a word decides about places only)."""
     if feature in lexicon():
-        return [(turn, *span) for turn, content in said for span in _markers(lexicon()[feature], content)]
-    if feature == "short_utterance_rate":
-        return [
-            span
-            for span, (_, content) in zip(whole, said, strict=True)
-            if len(re.findall(r"\w+", content)) <= SHORT
-        ]
+        return [(turn, *span) for turn, content, _ in said for span in _markers(lexicon()[feature], content)]
     if feature == "identifiers_per_turn":
-        return [(turn, *found.span()) for turn, content in said for found in re.finditer(IDENTIFIER, content)]
+        return [
+            (turn, *found.span()) for turn, content, _ in said for found in re.finditer(IDENTIFIER, content)
+        ]
     if feature == "repetition_rate":
         return _repetitions(said)
+    whole = [(turn, 0, len(content)) for turn, content, _ in said]
     return whole[: {"opening_length": 1, "front_loading_ratio": 2}.get(feature)]
 
 
@@ -88,18 +94,21 @@ def _markers(markers: MarkerClass, content: str) -> list[tuple[int, int]]:
         if marker.unless:
             text = re.sub(rf"\b(?:{marker.unless})\b", lambda hit: "¦" * len(hit.group()), text)
     pattern = "|".join(f"(?:{marker.pattern})" for marker in markers.markers)
-    if markers.whole:
-        hit = re.fullmatch(rf"\s*(?:{pattern})[.!,]*\s*", text)
-        return [(0, len(content))] if hit else []
-    return [hit.span() for hit in re.finditer(pattern, text) if hit.end() > hit.start()]
+    hits = (
+        [] if markers.whole else [hit.span() for hit in re.finditer(pattern, text) if hit.end() > hit.start()]
+    )
+    return hits or [(0, len(content))]
 
 
-def _repetitions(said: Iterable[tuple[int, str]]) -> list[Span]:
-    words = [(turn, list(re.finditer(r"\w+", content))) for turn, content in said]
-    trigrams = [
-        (turn, tuple(word.group().lower() for word in found[i : i + 3]), found[i].start(), found[i + 2].end())
-        for turn, found in words
-        for i in range(len(found) - 2)
-    ]
+def _repetitions(said: list[tuple[int, str, list[str]]]) -> list[Span]:
+    trigrams = []
+    for turn, content, tokens in said:
+        places, at = [], 0
+        for token in tokens:
+            start = content.index(token, at)
+            at = start + len(token)
+            places.append((token.lower(), start, at))
+        trios = zip(places, places[1:], places[2:], strict=False)
+        trigrams += [(turn, tuple(word for word, _, _ in trio), trio[0][1], trio[2][2]) for trio in trios]
     often = Counter(key for _, key, _, _ in trigrams)
     return [(turn, start, end) for turn, key, start, end in trigrams if often[key] > OFTEN]

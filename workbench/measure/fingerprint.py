@@ -12,7 +12,7 @@ ROLES = ("user", "assistant", "tool", "system")
 
 # One alternation, leftmost first, on the original case: an order number, a code, a long number, an address.
 IDENTIFIER = r"#[A-Z0-9]{5,}|[A-Z0-9]{6,}|\b\d{7,}\b|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}"
-_TOKEN = r"\w+"
+TOKEN = r"\w+"
 SHORT = 3  # tokens of a short turn, at most
 _ODD = 0x9E3779B97F4A7C15
 OFTEN = 3  # a trigram that occurs more often than this is a repetition
@@ -53,7 +53,7 @@ def _plan(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
     users = spoken.with_columns(text=normalize(pl.col("content"))).select(
         "dialogue_id",
         "row",
-        pl.col("content").str.to_lowercase().str.count_matches(_TOKEN).cast(pl.Int64).alias("tokens"),
+        pl.col("content").str.to_lowercase().str.count_matches(TOKEN).cast(pl.Int64).alias("tokens"),
         pl.col("content").str.count_matches(IDENTIFIER).cast(pl.Int64).alias("identifiers"),
         *(markers.matches(pl.col("text")).alias(name) for name, markers in lexicon().items()),
     )
@@ -109,7 +109,7 @@ def _repetitions(frame: pl.LazyFrame) -> pl.LazyFrame:
     words = (
         frame.filter(pl.col("role") == "user")
         .select(
-            "dialogue_id", "row", pl.col("content").str.to_lowercase().str.extract_all(_TOKEN).alias("token")
+            "dialogue_id", "row", pl.col("content").str.to_lowercase().str.extract_all(TOKEN).alias("token")
         )
         .filter(token.list.len() > 2)
         .with_columns(pl.col("dialogue_id").rle_id().hash(1).alias("dialogue"))
