@@ -117,26 +117,29 @@ def resume(args: argparse.Namespace) -> None:
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    """Evaluate the conditions on held-out tasks."""
+    """Evaluate the conditions on held-out tasks, of a run or of every seed in a folder."""
     from workbench.evolve import conditions
+    from workbench.evolve.run import open_runs
 
-    with _open_search(args.run, None) as search:
-        conditions.evaluate(search, again=args.again)
-        _fresh_line()
-        _print_table(search.run)
+    for run in open_runs(args.run):
+        with _open_search(str(run.path), None) as search:
+            conditions.evaluate(search, again=args.again)
+    _fresh_line()
+    _print_table(open_runs(args.run))
 
 
 def report(args: argparse.Namespace) -> None:
-    """Write a run's figures and tables."""
-    from workbench.evolve.run import open_run
+    """Write a run's figures and tables, or those of every seed in a folder."""
+    from workbench.evolve.run import open_runs
     from workbench.show import report as reporting
 
-    run = open_run(args.run)
-    files = reporting.write(run, args.output)
-    _print_table(run)
+    found = open_runs(args.run)
+    one = len(found) == 1
+    files = reporting.write(found[0], args.output) if one else reporting.write_seeds(found, args.output)
+    _print_table(found)
     print(f"\n{len(files)} files in {args.output}/: {', '.join(sorted({f.name for f in files}))}")
-    print(f"The run is in {run.path}: programs, reflections and every conversation are plain files there.")
-    print(f"Step through it: make lab, or WORKBENCH_RUN={run.path} jupyter lab notebooks")
+    print(f"The run is in {args.run}: programs, reflections and every conversation are plain files there.")
+    print(f"Step through it: make lab, or WORKBENCH_RUN={found[0].path} jupyter lab notebooks")
 
 
 def runs(args: argparse.Namespace) -> None:
@@ -435,10 +438,10 @@ def _fresh_line() -> None:
         print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
-def _print_table(run: Any) -> None:
-    from workbench.show.tables import conditions_text
+def _print_table(runs_: Sequence[Run]) -> None:
+    from workbench.show.tables import conditions_text, seeds_text
 
-    print(conditions_text(run))
+    print(conditions_text(runs_[0]) if len(runs_) == 1 else seeds_text(runs_))
 
 
 def _read_text(path: Path) -> str:

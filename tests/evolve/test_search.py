@@ -88,6 +88,16 @@ def test_five_conditions_are_compared_with_their_counts(finished: Path):
     assert (simulated["score"] - (simulated["human_likeness"] + simulated["coverage"]) / 2).abs().max() < 1e-9
 
 
+def test_seeds_are_averaged_with_their_spread_and_counts_add_up(finished: Path):
+    one = conditions.table(open_run(finished))
+    two = conditions.over_seeds([open_run(finished), open_run(finished)])
+    assert two["condition"].to_list() == one["condition"].to_list() and set(two["seeds"]) == {2}
+    assert two["score"].to_list() == pytest.approx(one["score"].to_list())
+    assert two["score_std"].to_list() == pytest.approx([0.0] * 5)
+    assert two["n_episodes"].to_list() == [2 * n for n in one["n_episodes"]]
+    assert two["n_faults"][0] is None
+
+
 def test_the_same_settings_give_the_same_digest_whatever_the_concurrency(finished: Path, tmp_path: Path):
     with Search(tmp_path / "again", replace(SMALL, concurrency=2)) as search:
         search.finish()

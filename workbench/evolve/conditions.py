@@ -107,6 +107,27 @@ def table(run: Run) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema)
 
 
+def over_seeds(runs: Sequence[Run]) -> pl.DataFrame:
+    """Return mean and standard deviation over independent searches of every number of ``table``.
+
+    Returns
+    -------
+    DataFrame
+        condition, seeds (searches that evaluated it), and for each number its mean and ``_std`` (n - 1;
+        null with one seed). Counts are summed.
+    """
+    counts = ("n_episodes", "n_failed", "n_faults")
+    stacked = pl.concat([table(run) for run in runs])
+    skip = ("condition", "candidate_id", "n_personas", "n_tasks", *counts)
+    numbers = [c for c in stacked.columns if c not in skip and not c.endswith(("_low", "_high"))]
+    return stacked.group_by("condition", maintain_order=True).agg(
+        pl.len().alias("seeds"),
+        *[pl.col(c).sort().mean() for c in numbers],
+        *[pl.col(c).sort().std().alias(f"{c}_std") for c in numbers],
+        *[pl.when(pl.col(c).count() > 0).then(pl.col(c).sum()).alias(c) for c in counts],
+    )
+
+
 def by_task(run: Run, condition: str, *, standardize: bool = False) -> pl.DataFrame:
     """Return HL, coverage and score of each test task under a condition, at equal N (for paired tests)."""
     reference = Reference.fit(

@@ -77,6 +77,25 @@ def open_run(path: str | Path) -> Run:
     return Run(path)
 
 
+def open_runs(path: str | Path) -> list[Run]:
+    """Open one run, or the runs of several seeds in one folder (``seed-…``), in the order of their seeds.
+
+    Raises
+    ------
+    WorkbenchError
+        When there is neither, or the runs are of different domains.
+    """
+    folders = sorted(Path(path).glob("seed-*/run.json")) if Path(path).is_dir() else []
+    if not folders or (Path(path) / "run.json").exists():
+        return [open_run(path)]
+    runs = sorted((Run(p.parent) for p in folders), key=lambda r: r.settings.seed)
+    if len(domains := {r.settings.domain for r in runs}) > 1:
+        raise WorkbenchError(
+            f"The runs in {path} are of different domains ({', '.join(sorted(domains))}); split them."
+        )
+    return runs
+
+
 class Run:
     """A run as frames; every attribute reads what is on disk at that moment.
 

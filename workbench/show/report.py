@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,29 @@ def write(run: Run, folder: str | Path) -> list[Path]:
             files += figures.save(chart, out, name)
     except OSError as error:
         raise WorkbenchError(f"{out} cannot be written: {error.strerror or error}.") from None
+    return files
+
+
+def write_seeds(runs: Sequence[Run], folder: str | Path) -> list[Path]:
+    """Write a report of each seed in a folder of its own, and the comparison over seeds beside them.
+
+    Raises
+    ------
+    WorkbenchError
+        When the folder cannot be written, or a run has no held-out results.
+    """
+    out = Path(folder)
+    frame = tables.seeds(runs)
+    caption = f"Held-out comparison over {len(runs)} seeds. {tables.provenance(runs[0])}."
+    files = [f for run in runs for f in write(run, out / f"seed-{run.settings.seed}")]
+    texts = {
+        "seeds.csv": frame.write_csv(),
+        "seeds.md": f"{tables.markdown(frame)}\n{caption}\n",
+        "seeds.tex": tables.latex(frame, caption),
+    }
+    for name, text in texts.items():
+        (out / name).write_text(text)
+        files.append(out / name)
     return files
 
 

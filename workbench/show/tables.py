@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
-from workbench.evolve.conditions import table
+from workbench.evolve.conditions import over_seeds, table
 from workbench.evolve.run import Run
 
 NAMES = {
@@ -60,6 +60,43 @@ def conditions(run: Run) -> pl.DataFrame:
             }
         )
     return pl.DataFrame(rows)
+
+
+def seeds(runs: Sequence[Run]) -> pl.DataFrame:
+    """Return the comparison over independent searches: cells are ``mean ± std`` over seeds, as text."""
+    rows = []
+    for row in over_seeds(runs).iter_rows(named=True):
+        spread = {k: _spread(row, k) for k in ("human_likeness", "coverage", "score", "score_equal_n")}
+        rows.append(
+            {
+                "Condition": NAMES[row["condition"]],
+                "Seeds": str(row["seeds"]),
+                "HL": spread["human_likeness"],
+                "Coverage": spread["coverage"],
+                "Score": spread["score"],
+                "Score, equal N": spread["score_equal_n"],
+                **{d: _spread(row, d, 1) for d in ("D1", "D2", "D3", "D4")},
+                "Success": _spread(row, "success", 2),
+                "Success, write tasks": _spread(row, "success_write", 2),
+                "Episodes": _number(row["n_episodes"], 0),
+                "Failed": _number(row["n_failed"], 0),
+                "Faulty": _number(row["n_faults"], 0),
+            }
+        )
+    return pl.DataFrame(rows)
+
+
+def seeds_text(runs: Sequence[Run]) -> str:
+    """Return the comparison over seeds for a terminal."""
+    frame = seeds(runs)
+    realism = ["Condition", "Seeds", "HL", "Coverage", "Score", "Score, equal N", "Success"]
+    outcome = ["Condition", "D1", "D2", "D3", "D4", "Success, write tasks", "Episodes", "Failed", "Faulty"]
+    lines = [provenance(run) for run in runs]
+    lines += ["", *_block(frame.select(realism)), "", *_block(frame.select(outcome)), ""]
+    lines.append("Held-out test tasks of each seed; ± one standard deviation over seeds.")
+    if any(run.settings.rehearsed for run in runs):
+        lines.append("Made by rehearsal models: this proves the machinery, not the paper's claims.")
+    return "\n".join(lines)
 
 
 def provenance(run: Run) -> str:
@@ -137,6 +174,13 @@ def latex(frame: pl.DataFrame, caption: str) -> str:
             "",
         ]
     )
+
+
+def _spread(row: Mapping[str, Any], name: str, digits: int = 3) -> str:
+    value, spread = row[name], row[f"{name}_std"]
+    if value is None:
+        return ""
+    return f"{value:.{digits}f}" if spread is None else f"{value:.{digits}f} ± {spread:.{digits}f}"
 
 
 def _value(row: Mapping[str, Any], name: str, digits: int = 3) -> str:
