@@ -176,3 +176,40 @@ def test_it_drives_a_search_pauses_and_stops(small: Path, tmp_path: Path) -> Non
 def test_something_else_than_a_run_is_refused() -> None:
     with pytest.raises(WorkbenchError, match="shows a Run or a Search, not a str"):
         stepper("runs/demo")  # type: ignore[arg-type]
+
+
+def test_a_program_edited_by_hand_enters_the_run_and_a_branch_is_another_run(
+    small: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "copy"
+    shutil.copytree(small, path, ignore=shutil.ignore_patterns("lock"))
+
+    async def drive() -> None:
+        view = stepper(Search(path))
+        assert view.driver is not None
+        view.go("0000")
+        send(view, "tab:edit")
+        assert "<textarea" in view.body
+        program = view.reader.program("0000").replace("Stay even-tempered", "Stay rather even-tempered")
+        send(view, "evaluate", program=program)
+        while view.driver.busy:
+            await asyncio.sleep(0.05)
+        added = view.reader.candidates[-1]
+        assert (added["author"], added["parent"], added["status"]) == ("human", "0000", "accepted")
+        assert "rather" in view.body
+        send(view, "evaluate", program="def broken(:")
+        while view.driver.busy:
+            await asyncio.sleep(0.05)
+        assert 'class="error"' in view.note
+        send(view, "c:0001")
+        send(view, "branch")
+        assert view.reader.run.path == tmp_path / "copy-from-0001-1"
+        assert "a new run" in view.note
+        send(view, "step")
+        while view.driver.busy:
+            await asyncio.sleep(0.05)
+        assert view.reader.program("0000") == open_run(path).program("0001")
+        view.driver.search.close()
+        view._following.cancel()
+
+    asyncio.run(drive())

@@ -9,15 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOME = {
+    "diffs": "workbench.show.diffing",
     "demo_run": "workbench.show.samples",
     "copy_of": "workbench.show.samples",
     "scores": "workbench.show.scoring",
     "stepper": "workbench.show.stepping",
 }
 
-__all__ = ["copy_of", "demo_run", "scores", "stepper"]
+__all__ = ["copy_of", "demo_run", "diffs", "scores", "stepper"]
 
 if TYPE_CHECKING:
+    from workbench.show.diffing import diffs
     from workbench.show.samples import copy_of, demo_run
     from workbench.show.scoring import scores
     from workbench.show.stepping import stepper

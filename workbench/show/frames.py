@@ -15,8 +15,8 @@ SCORES = ("rank", "human_likeness", "coverage")
 def generations(runs: Sequence[Run]) -> pl.DataFrame:
     """Return the scores of accepted candidates by generation, one row a (run, candidate, split, term).
 
-    ``rank`` is 0.5·HL + 0.5·coverage at the first curriculum stage's N: the one fitness in which
-    candidates of different stages compare. Its validation counterpart averages over the stages' N.
+    ``rank`` is what the search compares by: 0.5·HL + 0.5·coverage at the first stage's N, as the gain over
+    the first program on the same tasks. Its validation counterpart averages over the stages' N.
     ``best`` is the value that the best-ranked candidate so far had; null for validation.
     """
     frames = []

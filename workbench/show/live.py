@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from workbench.errors import WorkbenchError
@@ -15,6 +15,7 @@ from workbench.evolve.search import Search
 from workbench.llm.client import LLMError
 from workbench.show.markup import esc
 from workbench.show.style import count, money
+from workbench.simulate.program import ProgramRejected
 
 TICK = 0.2
 
@@ -59,28 +60,41 @@ class Driver:
         """Whether a generation is running."""
         return self.task is not None and not self.task.done()
 
-    def run(self, generations: int, **how: Any) -> None:
-        """Start running generations; ``how`` goes to the first ``astep``.
+    def run(self, generations: int) -> None:
+        """Start running generations.
 
         Raises
         ------
         WorkbenchError
             When it is running already, or there is no running event loop.
         """
-        if self.busy:
-            raise WorkbenchError("The search is already running; pause or stop it first.")
         if generations < 1:
             raise WorkbenchError(f"{generations} generations cannot be run; ask for at least 1.")
+        self._start(self.search.astep, generations)
+
+    def evaluate(self, program: str, parent: str) -> None:
+        """Start scoring a program that a person wrote; it enters the run as a candidate.
+
+        Raises
+        ------
+        WorkbenchError
+            As for ``run``.
+        """
+        self._start(lambda: self.search.atry_program(program, parent), 1)
+
+    def _start(self, work: Callable[[], Awaitable[Any]], times: int) -> None:
+        if self.busy:
+            raise WorkbenchError("The search is already running; pause or stop it first.")
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise WorkbenchError(
                 "No event loop is running here; outside a notebook use search.step() instead."
             ) from None
-        self.left, self.pausing, self._began = generations, False, time.monotonic()
+        self.left, self.pausing, self._began = times, False, time.monotonic()
         self._done_before = self.search.progress.done
-        self._planned = self._episodes(generations)
-        self.task = loop.create_task(self._work(how))
+        self._planned = self._episodes(times)
+        self.task = loop.create_task(self._work(work))
 
     def pause(self) -> None:
         """Stop after the generation that is running."""
@@ -93,12 +107,11 @@ class Driver:
         if self.task:
             self.task.cancel()
 
-    async def _work(self, how: dict[str, Any]) -> None:
+    async def _work(self, work: Callable[[], Awaitable[Any]]) -> None:
         ticking = asyncio.get_running_loop().create_task(self._tick())
         try:
             while True:
-                await self.search.astep(**how)
-                how = {}
+                await work()
                 self.left -= 1
                 self.changed(True)
                 if not self.left or self.pausing:
@@ -106,10 +119,9 @@ class Driver:
             self.said = "paused" if self.pausing else "done"
         except asyncio.CancelledError:
             self.said = "stopped; what was in flight is lost"
-        except (WorkbenchError, LLMError) as error:
+        except (LLMError, ProgramRejected) as error:
             self.said = "stopped by an error"
-            reason = f"{error.reason}." if isinstance(error, LLMError) else str(error)
-            self.failed(WorkbenchError(reason))
+            self.failed(WorkbenchError(f"{error.reason}."))
         except Exception as error:
             self.said = "stopped by an error"
             self.failed(error)

@@ -9,7 +9,9 @@ from typing import Any
 import polars as pl
 
 from workbench.measure import FEATURES
+from workbench.measure.faults import FAULTS
 from workbench.show import timeline
+from workbench.show.marks import marked, marks, moved
 from workbench.show.markup import empty, esc, link, table
 from workbench.show.reader import Reader
 from workbench.show.style import FEATURE_NAMES, LOOKS, REMOVED, TERMS, change, plus_minus, share
@@ -137,7 +139,7 @@ def _episode(reader: Reader, candidate_id: str, episode: Mapping[str, Any], turn
         if row
         else ""
     )
-    return head + prompts + fingerprint + chat_html(turns)
+    return head + prompts + fingerprint + chat_html(turns, fault_turns(episode))
 
 
 def prompt_html(episode: Mapping[str, Any]) -> str:
@@ -148,20 +150,43 @@ def prompt_html(episode: Mapping[str, Any]) -> str:
     return f'<pre class="box">{esc(text[:at])}<mark>{esc(text[at:])}</mark></pre>'
 
 
-def chat_html(turns: pl.DataFrame) -> str:
-    """Show a conversation as a chat: the customer right, the agent left, tools dashed."""
+def chat_html(turns: pl.DataFrame, faults: Mapping[int, list[str]] | None = None) -> str:
+    """Show a conversation as a chat: the customer right, the agent left, tools dashed.
+
+    Words that moved a feature are marked in the customer's turns, with the features below; ``faults`` are
+    the names of faults by the turn that shows them.
+    """
     names = {"user": "customer", "assistant": "agent", "tool": "tool result", "system": "system"}
     out = []
+    why = marks(turns)
     for row in turns.iter_rows(named=True):
-        text = esc(row["content"] or "", 4_000)
-        calls = _calls(row.get("tool_calls"))
+        content, calls = row["content"] or "", _calls(row.get("tool_calls"))
         role = row["role"] if row["role"] in names else "tool"
-        kind = "tool" if role == "assistant" and calls and not row["content"] else role
-        shown = f'<span class="who">{names[role]}</span>{text}{calls}'
-        if role == "tool" and len(row["content"] or "") > 300:
-            shown = f'<span class="who">tool result</span><details><summary>{esc(row["content"][:160])} …</summary>{text}</details>'
-        out.append(f'<div class="turn {kind}">{shown}</div>')
+        kind = "tool" if role == "assistant" and calls and not content else role
+        who = f'<span class="who">{names[role]}</span>'
+        if role == "user":
+            found = why.get(row["turn"], [])
+            strip = f'<span class="moved">{esc(" · ".join(moved(found)))}</span>' if found else ""
+            shown = f"{who}{marked(content, found)}{strip}"
+        elif role == "tool" and len(content) > 300:
+            shown = f"{who}<details><summary>{esc(content[:160])} …</summary>{esc(content, 8_000)}</details>"
+        else:
+            shown = f"{who}{esc(content, 4_000)}{calls}"
+        bad = "".join(
+            f' <span class="tag bad">{esc(f.replace("_", " "))}</span>'
+            for f in (faults or {}).get(row["turn"], ())
+        )
+        out.append(f'<div class="turn {kind}">{shown}{bad}</div>')
     return "".join(out) or empty("No turn was spoken.")
+
+
+def fault_turns(episode: Mapping[str, Any]) -> dict[int, list[str]]:
+    """Return the faults of an episode by the turn that shows each first."""
+    out: dict[int, list[str]] = {}
+    for fault in FAULTS:
+        if episode.get(fault) is not None:
+            out.setdefault(int(episode[fault]), []).append(fault)
+    return out
 
 
 def _calls(text: str | None) -> str:
@@ -231,7 +256,8 @@ def scores_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
     lambdas = f"λ<sub>h</sub> {c['lambda_h']:.2f} · λ<sub>b</sub> {c['lambda_b']:.2f}"
     notes = [
         f"Fitness = λ<sub>h</sub>·HL + λ<sub>b</sub>·coverage with {lambdas}; the curriculum moves λ, and N raises coverage by itself.",
-        "Fitness at equal N (0.5 and 0.5, subsets of the first stage's N) compares candidates of different stages.",
+        "Comparable fitness is what the search ranks by: half HL, half coverage at the first stage's N, as the gain over the first program "
+        "on the same tasks, on top of that program's mean. The other terms are of this candidate's own tasks and N.",
         "Bars: 95 % intervals clustered by task."
         + (
             " People and base simulator: held-out tasks."
@@ -296,7 +322,7 @@ def lineage_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
                 state,
                 share(c["human_likeness"]),
                 share(c["coverage"]),
-                esc(_headline(reader, step), 160),
+                esc(headline(reader, step), 160),
             ]
         )
     heads = ["candidate", "generation", "fitness", "HL", "coverage", "in the mutation model's words"]
@@ -310,7 +336,8 @@ def lineage_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
     )
 
 
-def _headline(reader: Reader, candidate_id: str) -> str:
+def headline(reader: Reader, candidate_id: str) -> str:
+    """Return what the mutation model said it did, before its edits."""
     attempts = reader.frame(candidate_id, "attempts")
     if attempts is None or attempts.is_empty():
         return "seed program"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from typing import Any
 
@@ -82,7 +83,7 @@ def _what_it_did(reader: Reader, c: Mapping[str, Any], other: str) -> str:
     ]
     return (
         f'<p style="margin-top:8px"><b>What it did</b> against {esc(other)}: {" · ".join(parts)} '
-        f'<span class="dim">(other tasks: {esc(", ".join(c["tasks"]))} against {esc(", ".join(p["tasks"]))})</span></p>'
+        f'<span class="dim">(HL, coverage and success on other tasks: {esc(", ".join(c["tasks"]))} against {esc(", ".join(p["tasks"]))})</span></p>'
     )
 
 
@@ -191,6 +192,16 @@ def mutation_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
     return "".join(parts)
 
 
+def editor(reader: Reader, candidate_id: str) -> str:
+    """Offer a program for editing; what is evaluated enters the run as a candidate by a human author."""
+    return (
+        f'<p class="dim">Change the program and evaluate it: it enters the run as a child of {esc(candidate_id)}, by a human author, '
+        f"scored like any other.</p>"
+        f'<textarea name="program" spellcheck="false" aria-label="program">{html.escape(reader.program(candidate_id))}</textarea>'
+        f'<div class="bar">{button("evaluate", "Evaluate")}{button("tab:diff", "Cancel")}</div>'
+    )
+
+
 def card(reader: Reader, candidate_id: str) -> str:
     """Show a candidate's name, origin and numbers with their change against the parent; or why it was rejected."""
     c = reader.get(candidate_id)
@@ -208,7 +219,7 @@ def card(reader: Reader, candidate_id: str) -> str:
         return "".join(lines)
     rows = []
     for name, term in (
-        ("fitness, equal N", "rank"),
+        ("comparable", "rank"),
         ("fitness", "fitness"),
         ("human-likeness", "human_likeness"),
         ("coverage", "coverage"),

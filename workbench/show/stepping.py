@@ -98,7 +98,7 @@ class Stepper(View):
                 self.tab = "episodes"
                 self._draw("tabs")
             self._choose(verb, what)
-        elif verb in {"step", "run", "pause", "stop"}:
+        elif verb in {"step", "run", "pause", "stop", "evaluate", "branch"}:
             self._drive(verb, fields)
 
     def _choose(self, name: str, value: str) -> None:
@@ -146,11 +146,31 @@ class Stepper(View):
             if not text.isdigit():
                 raise WorkbenchError(f"'{text}' is no number of generations; write one such as 5.")
             self.driver.run(int(text))
+        elif verb == "evaluate":
+            if self.candidate_id:
+                self.driver.evaluate(str(fields.get("program") or ""), self.candidate_id)
+                self.tab = "diff"
+        elif verb == "branch":
+            self._branch(self.driver.search)
         elif verb == "pause":
             self.driver.pause()
         else:
             self.driver.stop()
         self._draw("live")
+
+    def _branch(self, search: Search) -> None:
+        """Start a new run from the candidate shown, beside this one, and show it instead."""
+        if self.candidate_id is None or (self.driver and self.driver.busy):
+            raise WorkbenchError("Pause or stop the search before you branch from it.")
+        name, number = f"{search.path.name}-from-{self.candidate_id}", 1
+        while (path := search.path.with_name(f"{name}-{number}")).exists():
+            number += 1
+        branch = Search(path, search.settings, branch=(search.run, self.candidate_id))
+        search.close()
+        self.reader, self.at = Reader(branch.run), 0
+        self.driver = Driver(branch, self._progressed, self.show_error)
+        self._draw()
+        self.note = f'<p role="status">This is now a new run, {esc(path)}, that starts from {esc(branch.run.info["branched_from"]["candidate_id"])}. Step runs its first generation.</p>'
 
     def _progressed(self, committed: bool) -> None:
         if committed:
@@ -160,6 +180,9 @@ class Stepper(View):
     def _refresh(self, *, jump: bool) -> None:
         was_last = self.at >= len(self.reader.candidates) - 1
         if self.reader.refresh():
+            if self.tab == "edit":  # never take away what is being written
+                self._draw("top", "live")
+                return
             if jump or was_last:
                 self.at = len(self.reader.candidates) - 1
             self._draw()
@@ -221,8 +244,10 @@ class Stepper(View):
             return empty(
                 "Nothing to show: the base simulator may still be collecting its episodes. The view follows the run."
             )
-        if self.tab not in TABS:
+        if self.tab not in TABS and self.tab != "edit":
             raise WorkbenchError(f"There is no tab '{self.tab}'; the tabs are {', '.join(TABS)}.")
+        if self.tab == "edit":
+            return program_tabs.editor(self.reader, self.candidate_id)
         return TABS[self.tab][1](self.reader, self.candidate_id, self.choices)
 
     def _live(self) -> str:
@@ -238,6 +263,11 @@ class Stepper(View):
                     "pause", "Pause", "stop after this generation", disabled=not busy or self.driver.pausing
                 ),
                 button("stop", "Stop", "stop now; what is in flight is lost", disabled=not busy),
+                '<span style="width:12px"></span>',
+                button("branch", "Branch here", "a new run that starts from this program", disabled=busy),
+                button(
+                    "tab:edit", "Edit and evaluate", "change this program by hand and score it", disabled=busy
+                ),
             ]
         )
         return f'<div class="bar">{controls}{self.driver.html()}</div>'

@@ -32,7 +32,7 @@ PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 
 TERMS = {
-    "rank": "Fitness at equal N",
+    "rank": "Fitness, comparable",
     "fitness": "Fitness",
     "human_likeness": "Human-likeness",
     "coverage": "Coverage",

@@ -1,0 +1,230 @@
+"""What each generation changed in its program, in which part of it, what that did, and what was tried in vain."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from workbench.evolve.run import Run
+from workbench.show.diff import Row, rows
+from workbench.show.reader import Reader
+
+PARTS = ("axes", "population prompt", "roleplay prompt", "logic", "text")
+_TERMS = ("rank", "human_likeness", "coverage", "success")
+
+
+def parts_of(source: str) -> list[str]:
+    """Name the part that each line of a program belongs to.
+
+    Axes are the variable DIVERSITY_AXES; prompts the text constants whose name speaks of the population, or
+    of role play or expansion; logic is functions, imports and other statements; text is comments, blank
+    lines and docstrings. A program that cannot be parsed is all logic.
+    """
+    lines = source.split("\n")
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError):
+        return ["logic"] * len(lines)
+    out = ["text"] * len(lines)
+    for node in body:
+        part = _part(node)
+        for i in range(node.lineno - 1, min(node.end_lineno or node.lineno, len(lines))):
+            out[i] = part
+    return out
+
+
+def _part(node: ast.stmt) -> str:
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return "text"
+    targets = (
+        node.targets
+        if isinstance(node, ast.Assign)
+        else [node.target]
+        if isinstance(node, ast.AnnAssign)
+        else []
+    )
+    name = next((t.id.upper() for t in targets if isinstance(t, ast.Name)), "")
+    if name == "DIVERSITY_AXES":
+        return "axes"
+    if "POPULATION" in name or "MEMBER" in name:
+        return "population prompt"
+    if any(word in name for word in ("ROLEPLAY", "EXPAN", "POLICY")):
+        return "roleplay prompt"
+    return "logic"
+
+
+def hunks(old: str, new: str) -> list[tuple[str, str, str]]:
+    """Return the changes between two programs: part, removed text, added text."""
+    a, b = old.split("\n"), new.split("\n")
+    part_a, part_b = parts_of(old), parts_of(new)
+    groups: list[list[Row]] = []
+    for row in rows(old, new, context=1):
+        if row.kind in {"same", "fold"}:
+            groups.append([])
+        else:
+            groups = groups or [[]]
+            groups[-1].append(row)
+    out = []
+    for group in groups:
+        if not group:
+            continue
+        gone = [r.old for r in group if r.old is not None]
+        came = [r.new for r in group if r.new is not None]
+        named = [part_b[i] for i in came if b[i].strip()] + [part_a[i] for i in gone if a[i].strip()]
+        part = min(named, key=PARTS.index, default="text")
+        out.append((part, "\n".join(a[i] for i in gone), "\n".join(b[i] for i in came)))
+    return out
+
+
+def changes(source: Run | Reader) -> pl.DataFrame:
+    """Return one row a candidate that has a parent: what it changed and what that did.
+
+    Columns: candidate_id, parent, generation, author, status, reason, new_best, parts (list), added, removed
+    (lines), and the change of rank, human_likeness, coverage and success against the parent; null when either
+    was rejected. The two were scored on different tasks, so a single change is noisy.
+    """
+    reader = source if isinstance(source, Reader) else Reader(source)
+    out = []
+    for c in reader.candidates:
+        if c["parent"] not in reader.at:
+            continue
+        parent = reader.get(c["parent"])
+        found = hunks(reader.program(c["parent"]), reader.program(c["candidate_id"]))
+        out.append(
+            {
+                k: c[k]
+                for k in ("candidate_id", "parent", "generation", "author", "status", "reason", "new_best")
+            }
+            | {"parts": [p for p in PARTS if p in {h[0] for h in found}]}
+            | {"added": sum(_count(h[2]) for h in found), "removed": sum(_count(h[1]) for h in found)}
+            | {t: None if c[t] is None or parent[t] is None else c[t] - parent[t] for t in _TERMS}
+        )
+    schema: dict[str, Any] = {
+        "candidate_id": pl.String,
+        "parent": pl.String,
+        "generation": pl.Int32,
+        "author": pl.String,
+        "status": pl.String,
+        "reason": pl.String,
+        "new_best": pl.Boolean,
+        "parts": pl.List(pl.String),
+        "added": pl.Int32,
+        "removed": pl.Int32,
+    } | dict.fromkeys(_TERMS, pl.Float64)
+    return pl.DataFrame(out, schema=schema)
+
+
+def _count(text: str) -> int:
+    return len(text.split("\n")) if text else 0
+
+
+def repeated(source: Run | Reader) -> pl.DataFrame:
+    """Return edits that were tried more than once: part, removed, added, times, rejected, new bests, mean change of rank.
+
+    Two edits are the same when they remove and add the same words. Tries that were never applied, because
+    the search text was not found, are no edits; the Mutation tab has them.
+    """
+    reader = source if isinstance(source, Reader) else Reader(source)
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for c in reader.candidates:
+        if c["parent"] not in reader.at:
+            continue
+        rank, before = c["rank"], reader.get(c["parent"])["rank"]
+        for part, removed, added in hunks(reader.program(c["parent"]), reader.program(c["candidate_id"])):
+            key = (" ".join(removed.split()), "→", " ".join(added.split()))
+            row = found.setdefault(
+                key,
+                {
+                    "part": part,
+                    "removed": removed,
+                    "added": added,
+                    "candidates": [],
+                    "rejected": 0,
+                    "best": 0,
+                    "gains": [],
+                },
+            )
+            row["candidates"].append(c["candidate_id"])
+            row["rejected"] += c["status"] != "accepted"
+            row["best"] += bool(c["new_best"])
+            if rank is not None and before is not None:
+                row["gains"].append(rank - before)
+    out = [
+        {
+            "part": r["part"],
+            "removed": r["removed"],
+            "added": r["added"],
+            "candidates": r["candidates"],
+            "times": len(r["candidates"]),
+            "rejected": r["rejected"],
+            "new_bests": r["best"],
+            "gain": sum(r["gains"]) / len(r["gains"]) if r["gains"] else None,
+        }
+        for r in found.values()
+        if len(r["candidates"]) > 1
+    ]
+    schema: dict[str, Any] = {
+        "part": pl.String,
+        "removed": pl.String,
+        "added": pl.String,
+        "candidates": pl.List(pl.String),
+        "times": pl.Int32,
+        "rejected": pl.Int32,
+        "new_bests": pl.Int32,
+        "gain": pl.Float64,
+    }
+    return pl.DataFrame(out, schema=schema).sort("times", "gain", "added", descending=[True, False, False])
+
+
+def by_part(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return, for each part, how many candidates changed it and the mean change of each term with its half-interval.
+
+    ``frame`` is that of :func:`changes`; a candidate that changed two parts counts in both.
+    """
+    good = frame.filter(status="accepted").explode("parts").rename({"parts": "part"})
+    rejected = frame.filter(status="rejected").explode("parts").group_by(part="parts").agg(rejected=pl.len())
+    found = (
+        good.filter(pl.col("part").is_not_null())
+        .group_by("part")
+        .agg(
+            candidates=pl.len(),
+            new_bests=pl.col("new_best").sum(),
+            **{t: pl.col(t).sort().mean() for t in _TERMS},
+            **{f"{t}_half": 1.96 * pl.col(t).sort().std() / pl.col(t).count().sqrt() for t in _TERMS},
+        )
+    )
+    order = pl.col("part").replace_strict({p: i for i, p in enumerate(PARTS)}, default=len(PARTS))
+    return (
+        found.join(rejected, on="part", how="left").with_columns(pl.col("rejected").fill_null(0)).sort(order)
+    )
+
+
+def winning(source: Run | Reader, best: str) -> list[str]:
+    """Return the candidates from the seed program to the best one, in order."""
+    reader = source if isinstance(source, Reader) else Reader(source)
+    return reader.ancestors(best)
+
+
+def matching(frame: pl.DataFrame, choice: Mapping[str, Any]) -> Sequence[str]:
+    """Return the ids of the changes that a filter lets through, in the order it asks for.
+
+    ``choice``: parts (those wanted), status (all, accepted, rejected, best), order (time, gain, loss).
+    """
+    parts = [p for p in PARTS if p in choice.get("parts", PARTS)]
+    found = frame.filter(
+        pl.col("parts").list.set_intersection(pl.lit(parts, pl.List(pl.String))).list.len() > 0
+    )
+    if set(parts) == set(PARTS):
+        found = frame  # also those that changed nothing, because no edit could be applied
+    status = choice.get("status", "all")
+    if status == "best":
+        found = found.filter(pl.col("new_best"))
+    elif status != "all":
+        found = found.filter(status=status)
+    order = choice.get("order", "time")
+    if order != "time":
+        found = found.sort("rank", "candidate_id", descending=[order == "gain", False], nulls_last=True)
+    return found["candidate_id"].to_list()

@@ -1,0 +1,171 @@
+"""Every generation's change on one page: filtered, ordered, with what it did; the winning line; what was in vain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from workbench.evolve.run import Run
+from workbench.show.changes import PARTS, by_part, changes, matching, repeated
+from workbench.show.diff import diff_html
+from workbench.show.markup import button, empty, esc, table
+from workbench.show.people_tabs import headline
+from workbench.show.reader import Reader
+from workbench.show.style import change
+from workbench.show.tables import provenance
+from workbench.show.view import View
+
+PAGE = 20
+_STATUS = (("all", "all"), ("accepted", "accepted"), ("best", "new bests"), ("rejected", "rejected"))
+_ORDER = (("time", "in time"), ("gain", "largest gain first"), ("loss", "largest loss first"))
+_PAGES = (
+    ("all", "Every change"),
+    ("line", "The winning line"),
+    ("vain", "Tried again and again"),
+    ("parts", "By part"),
+)
+
+
+class Diffs(View):
+    """The changes of a run; made by :func:`diffs`."""
+
+    def __init__(self, run: Run) -> None:
+        self.reader = Reader(run)
+        self.frame = changes(self.reader)
+        self.choice: dict[str, Any] = {"parts": list(PARTS), "status": "all", "order": "time"}
+        self.page, self.first = "all", 0
+        super().__init__(self._act, label=f"Changes of run {run.run_id}")
+        self._draw()
+
+    def _act(self, go: str, fields: dict[str, Any]) -> None:
+        verb, _, what = go.partition(":")
+        if verb == "page":
+            self.page = what
+        elif verb == "filter":
+            self.choice["parts"] = [p for p in PARTS if fields.get(f"part-{p}")]
+            self.choice["status"], self.choice["order"] = str(fields["status"]), str(fields["order"])
+            self.first = 0
+        elif verb == "more":
+            self.first = int(what)
+        else:
+            return
+        self._draw()
+
+    def _draw(self) -> None:
+        with self.hold_sync():
+            self.top = self._head()
+            self.body = {"all": self._all, "line": self._line, "vain": self._vain, "parts": self._parts}[
+                self.page
+            ]()
+
+    def _head(self) -> str:
+        pages = "".join(
+            f'<button type="button" role="tab" data-go="page:{name}" aria-selected="{str(name == self.page).lower()}">{text}</button>'
+            for name, text in _PAGES
+        )
+        return f'<div class="bar"><b>{esc(provenance(self.reader.run))}</b></div><nav role="tablist">{pages}</nav>'
+
+    def _all(self) -> str:
+        boxes = "".join(
+            f'<label><input type="checkbox" name="part-{p}" data-go="filter"{" checked" if p in self.choice["parts"] else ""}> {p}</label>'
+            for p in PARTS
+        )
+        picks = "".join(
+            f'<select name="{name}" data-go="filter" aria-label="{name}">'
+            + "".join(
+                f'<option value="{v}"{" selected" if self.choice[name] == v else ""}>{text}</option>'
+                for v, text in options
+            )
+            + "</select>"
+            for name, options in (("status", _STATUS), ("order", _ORDER))
+        )
+        ids = matching(self.frame, self.choice)
+        shown = ids[self.first : self.first + PAGE]
+        bar = f'<div class="bar">{boxes}{picks}<span class="dim">{len(ids)} of {len(self.frame)} changes</span></div>'
+        cards = "".join(self._card(c) for c in shown) or empty("No change passes this filter.")
+        turn = ""
+        if len(ids) > PAGE:
+            turn = (
+                f'<div class="bar">{button(f"more:{max(self.first - PAGE, 0)}", "◀ earlier", disabled=not self.first)}'
+                f"<span>{self.first + 1}–{self.first + len(shown)}</span>"
+                f"{button(f'more:{self.first + PAGE}', 'later ▶', disabled=self.first + PAGE >= len(ids))}</div>"
+            )
+        return bar + cards + turn
+
+    def _card(self, candidate_id: str) -> str:
+        c, parent = self.reader.get(candidate_id), self.reader.get(candidate_id)["parent"]
+        row = self.frame.row(by_predicate=pl.col("candidate_id") == candidate_id, named=True)
+        parts = "".join(f'<span class="tag">{p}</span> ' for p in row["parts"])
+        if c["status"] == "accepted":
+            did = f"fitness {change(row['rank'])} · HL {change(row['human_likeness'])} · coverage {change(row['coverage'])}"
+        else:
+            did = f'<span class="tag bad">rejected</span> {esc(c["reason"], 300)}'
+        star = " ★" if c["new_best"] else ""
+        return (
+            f'<section style="margin-bottom:18px"><h5>{esc(candidate_id)}{star} <span class="dim">from {esc(parent)}, generation '
+            f"{c['generation']}, +{row['added']} −{row['removed']} lines</span> {parts}</h5><p>{did}</p>"
+            f'<p class="dim">{esc(headline(self.reader, candidate_id), 400)}</p>'
+            f"{diff_html(self.reader.program(parent), self.reader.program(candidate_id), (parent, candidate_id), beside=True, context=1)}</section>"
+        )
+
+    def _line(self) -> str:
+        best = self.reader.best_so_far(len(self.reader.candidates) - 1)
+        if not best:
+            return empty("No candidate has been accepted yet.")
+        line = self.reader.ancestors(best["candidate_id"])[1:]
+        if not line:
+            return empty("The seed program is still the best: nothing that was tried beat it.")
+        seed, end = self.reader.get("0000"), best
+        sums = " · ".join(
+            f"{name} {change(end[t] - seed[t])}"
+            for name, t in (("fitness", "rank"), ("HL", "human_likeness"), ("coverage", "coverage"))
+        )
+        return (
+            f"<p>{len(line)} changes lead from the seed program to {esc(best['candidate_id'])}: {sums}.</p>"
+            + "".join(self._card(c) for c in line)
+        )
+
+    def _vain(self) -> str:
+        found = repeated(self.reader)
+        if found.is_empty():
+            return empty("No edit was tried twice.")
+        rows = [
+            [
+                str(r["times"]),
+                esc(r["part"]),
+                change(r["gain"], 3),
+                str(r["new_bests"]),
+                str(r["rejected"]),
+                f"<details><summary>{esc((r['added'] or r['removed']).strip(), 110)}</summary>"
+                f"{diff_html(r['removed'], r['added'], ('before', 'after'))}</details>",
+                esc(", ".join(r["candidates"]), 80),
+            ]
+            for r in found.iter_rows(named=True)
+        ]
+        vain = sum(not r["new_bests"] for r in found.iter_rows(named=True))
+        heads = ["times", "part", "mean change of fitness", "new bests", "rejected", "edit", "candidates"]
+        return (
+            f"<p>{len(found)} edits were tried more than once; {vain} of them never made a new best.</p>"
+            + table(heads, rows, numbers=(0, 2, 3, 4))
+        )
+
+    def _parts(self) -> str:
+        rows = [
+            [esc(r["part"]), str(r["candidates"]), str(r["new_bests"]), str(r["rejected"])]
+            + [
+                f"{change(r[t], 3)} ± {r[f'{t}_half']:.3f}" if r[f"{t}_half"] is not None else change(r[t], 3)
+                for t in ("rank", "human_likeness", "coverage", "success")
+            ]
+            for r in by_part(self.frame).iter_rows(named=True)
+        ]
+        if not rows:
+            return empty("No change was accepted yet.")
+        heads = ["part", "accepted", "new bests", "rejected", "fitness", "HL", "coverage", "success"]
+        note = '<p class="dim">Mean change against the parent ± half a 95 % interval; a change of two parts counts in both.</p>'
+        return note + table(heads, rows, numbers=range(1, 8))
+
+
+def diffs(run: Run) -> Diffs:
+    """Show what every generation changed, what that did, the winning line, and what was tried in vain."""
+    return Diffs(run)
