@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from workbench.errors import WorkbenchError
 from workbench.measure.features import DIMENSIONS, FEATURES
-from workbench.measure.points import points
+from workbench.measure.points import one_domain, points, rows
+
+TERMS = (*DIMENSIONS, "USI_D1_D4")
 
 
 def alignment(fingerprints: pl.DataFrame, humans: pl.DataFrame) -> dict[str, float]:
@@ -28,14 +31,108 @@ def alignment(fingerprints: pl.DataFrame, humans: pl.DataFrame) -> dict[str, flo
     Raises
     ------
     WorkbenchError
-        A side is empty, lacks a feature, or holds a value that is not finite.
+        A side is empty, lacks a feature, or holds a value that is not finite, or the sides name two domains.
     """
-    ratios = dice(_means(fingerprints, "fingerprints"), _means(humans, "human fingerprints"))
-    ratio = dict(zip(FEATURES, ratios, strict=True))
-    found = {
-        name: 100 * float(np.mean([ratio[f] for f in features])) for name, features in DIMENSIONS.items()
+    one_domain(fingerprints, humans)
+    means = (
+        points(side, what, at_least=1).mean(axis=0)
+        for side, what in ((fingerprints, "fingerprints"), (humans, "human fingerprints"))
+    )
+    return dict(zip(TERMS, _terms(*means).tolist(), strict=True))
+
+
+def alignment_interval(
+    fingerprints: pl.DataFrame,
+    humans: pl.DataFrame,
+    *,
+    task: str = "tau2_task_id",
+    resamples: int = 1000,
+    seed: int = 0,
+) -> pl.DataFrame:
+    """Give the terms of :func:`alignment` with 95 % intervals from drawing whole tasks, on both sides at once.
+
+    A task's people and simulated users come and go together; dialogues without a task count as a task each.
+
+    Parameters
+    ----------
+    fingerprints, humans
+        Frames with the 19 features and a task column.
+    task
+        Its name.
+    resamples, seed
+        Of the bootstrap (percentile).
+
+    Returns
+    -------
+    DataFrame
+        term, value, low, high, std (of the draws; what the paper prints as ±), n_simulated, n_people, n_tasks.
+
+    Raises
+    ------
+    WorkbenchError
+        As :func:`alignment`, or a side lacks the task column.
+    """
+    one_domain(fingerprints, humans)
+    a, b = (
+        _sums(side, task, what)
+        for side, what in ((fingerprints, "fingerprints"), (humans, "human fingerprints"))
+    )
+    names = sorted(set(a) | set(b))
+    nothing = np.zeros(len(FEATURES) + 1)
+    tables = [np.array([side.get(name, nothing) for name in names]) for side in (a, b)]
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
+    totals = [draws @ table for table in tables]
+    usable = (totals[0][:, -1] > 0) & (totals[1][:, -1] > 0)
+    found = _terms(*(total[usable, :-1] / total[usable, -1:] for total in totals))
+    low, high = np.quantile(found, [0.025, 0.975], axis=0)
+    n = [int(table[:, -1].sum()) for table in tables]
+    value = alignment(fingerprints, humans)
+    columns = {
+        "term": TERMS,
+        "value": [value[t] for t in TERMS],
+        "low": low,
+        "high": high,
+        "std": found.std(axis=0, ddof=1),
     }
-    return found | {"USI_D1_D4": float(np.mean(list(found.values())))}
+    return pl.DataFrame(columns).with_columns(n_simulated=n[0], n_people=n[1], n_tasks=len(names))
+
+
+def human_ceiling(
+    humans: pl.DataFrame, *, task: str = "tau2_task_id", splits: int = 200, seed: int = 0
+) -> pl.DataFrame:
+    """Set people against people: the alignment of random halves, split by task, with the same marker lists.
+
+    Halves hold half the people, so the ceiling is a little low: with more people it would rise.
+
+    Returns
+    -------
+    DataFrame
+        term, value (mean over splits), low, high (2.5 and 97.5 % of splits), std, n_people, n_tasks.
+
+    Raises
+    ------
+    WorkbenchError
+        Fewer than two tasks, or as :func:`alignment`.
+    """
+    table = np.array(list(_sums(humans, task, "human fingerprints").values()))
+    if len(table) < 2:
+        raise WorkbenchError("the people come from fewer than two tasks: a ceiling needs two halves")
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(splits):
+        order = rng.permutation(len(table))
+        halves = [table[part].sum(axis=0) for part in np.array_split(order, 2)]
+        found.append(_terms(*(half[:-1] / half[-1] for half in halves)))
+    low, high = np.quantile(found, [0.025, 0.975], axis=0)
+    columns = {
+        "term": TERMS,
+        "value": np.mean(found, axis=0),
+        "low": low,
+        "high": high,
+        "std": np.std(found, axis=0, ddof=1),
+    }
+    return pl.DataFrame(columns).with_columns(n_people=len(humans), n_tasks=len(table))
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -45,5 +142,24 @@ def dice(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where(total == 0, 1.0, 2 * np.minimum(a, b) / np.where(total == 0, 1.0, total))
 
 
-def _means(fingerprints: pl.DataFrame, what: str) -> np.ndarray:
-    return points(fingerprints, what, at_least=1).mean(axis=0)
+def _terms(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Turn means of the features (last axis) into D1-D4 and their mean, in percent."""
+    ratio = 100 * dice(a, b)
+    place = {feature: i for i, feature in enumerate(FEATURES)}
+    parts = [ratio[..., [place[f] for f in features]].mean(axis=-1) for features in DIMENSIONS.values()]
+    return np.stack([*parts, np.mean(parts, axis=0)], axis=-1)
+
+
+def _sums(frame: pl.DataFrame, task: str, what: str) -> dict[str, np.ndarray]:
+    """Sum the features of each task; the last figure is how many dialogues it has."""
+    if task not in frame.columns:
+        raise WorkbenchError(f"the {what} lack {task}: intervals are clustered by task")
+    frame = frame.sort(task, *FEATURES)
+    x = rows(frame, what)
+    if not len(x):
+        raise WorkbenchError(f"there are 0 {what}: at least 1 are needed")
+    sums: dict[str, np.ndarray] = {}
+    for i, name in enumerate(frame[task].cast(pl.String)):
+        key = f"= {name}" if name is not None else f"{what} {i}"
+        sums[key] = sums.get(key, 0) + np.append(x[i], 1.0)
+    return sums

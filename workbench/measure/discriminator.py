@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from workbench.measure.features import FEATURES
-from workbench.measure.points import points, rows
+from workbench.measure.points import one_domain, points, rows
 
 
 class Discriminator:
@@ -37,11 +37,13 @@ class Discriminator:
         Raises
         ------
         WorkbenchError
-            A side has fewer than two rows, lacks a feature, or holds a value that is not finite.
+            A side has fewer than two rows, lacks a feature, or holds a value that is not finite, or the sides name
+            more than one domain.
         """
         from sklearn.ensemble import RandomForestClassifier
         from sklearn.preprocessing import StandardScaler
 
+        one_domain(human, simulated)
         people = points(human, "human fingerprints", at_least=2)
         others = points(simulated, "simulated fingerprints", at_least=2)
         x = np.vstack([people, others])

@@ -44,7 +44,7 @@ _CONSENT = r"^\W*$|\b(?:yes|yep|yeah|sure|ok|okay|proceed|go ahead|please do|con
 _DECLINE = r"\b(?:no|not|don't|won't|can't|myself|instead|cancel that|never ?mind)\b"
 
 _TABLES = tomllib.loads(FILE.read_text(encoding="utf-8"))["goal"]
-_ACTS, _COMMON = (frozenset(_TABLES[name].split()) for name in ("acts", "common"))
+_ACTS, COMMON = (frozenset(_TABLES[name].split()) for name in ("acts", "common"))
 _ASIDE = re.compile(rf"\W*(?:{'|'.join(_TABLES['asides'])})", re.IGNORECASE)
 _ENDINGS = r"^(.{3,}?)(?:ations|ation|ings|ing|edly|ed|ies|es|s|ly|e|y)$"
 
@@ -218,7 +218,7 @@ def pieces(scenario: str) -> tuple[frozenset[str], ...]:
         main = re.split(
             r"\b(?:if|unless|otherwise|because|since|so that|but|as long as)\b", clause, flags=re.IGNORECASE
         )[0]
-        words = {_stem(word) for word in _words(main) if word not in _COMMON and len(word) > 1}
+        words = {_stem(word) for word in _words(main) if word not in COMMON and len(word) > 1}
         things = words - _ACTS
         telling = len(things) > 1 or any(map(str.isdigit, "".join(things)))
         if words & _ACTS and telling and not _ASIDE.match(main):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import polars as pl
 
 from workbench.errors import WorkbenchError
@@ -22,7 +24,7 @@ def fingerprint(turns: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
     """Describe each dialogue's user by the 19 features of the paper.
 
     Only messages of role ``user`` count, in the order of ``turn``; empty strings are dropped, a blank turn counts
-    as one of no tokens. A dialogue without user turns gets zeros. Sums are over integers, so the result
+    as one of no tokens. A dialogue without user turns gets zeros, and a warning counts them. Sums are over integers, so the result
     does not depend on the order of the rows.
 
     Parameters
@@ -43,12 +45,18 @@ def fingerprint(turns: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
     """
     table = _plan(turns).collect()
     _check(table)
+    silent = table["n"].null_count()
+    if silent:
+        warnings.warn(
+            f"{silent} of {len(table)} dialogues have no user turn: their fingerprints are zeros",
+            stacklevel=2,
+        )
     return table.select("dialogue_id", *FEATURES)
 
 
 def _plan(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
     """Lay out the whole computation as one lazy query, with what :func:`_check` needs beside the features."""
-    frame = _prepare(turns)
+    frame = prepared(turns)
     spoken = frame.filter((pl.col("role") == "user") & (pl.col("content").str.len_bytes() > 0))
     users = spoken.with_columns(text=normalize(pl.col("content"))).select(
         "dialogue_id",
@@ -68,20 +76,33 @@ def _plan(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
         pl.col("identifiers").sum(),
         *(pl.col(name).sum() for name in lexicon()),
     )
-    dialogues = frame.group_by("dialogue_id", maintain_order=True).agg(
+    joined = (
+        _dialogues(frame)
+        .join(summed, on="dialogue_id", how="left", maintain_order="left")
+        .join(repeating(frame, TOKEN, OFTEN), on="dialogue_id", how="left", maintain_order="left")
+    )
+    return joined.with_columns(**_features()).sort("dialogue_id")
+
+
+def _dialogues(frame: pl.LazyFrame) -> pl.LazyFrame:
+    return frame.group_by("dialogue_id", maintain_order=True).agg(
         pl.col("role")
         .filter(~pl.col("role").is_in(ROLES) | pl.col("role").is_null())
         .len()
         .alias("strangers"),
         (pl.col("turn").diff() == 0).any().alias("clash"),
     )
-    joined = dialogues.join(summed, on="dialogue_id", how="left", maintain_order="left").join(
-        _repetitions(frame), on="dialogue_id", how="left", maintain_order="left"
-    )
-    return joined.with_columns(**_features()).sort("dialogue_id")
 
 
-def _prepare(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
+def checked(frame: pl.LazyFrame) -> pl.DataFrame:
+    """Name the dialogues of a prepared frame, once roles and turn numbers were found to be in order."""
+    table = _dialogues(frame).collect()
+    _check(table)
+    return table.select("dialogue_id")
+
+
+def prepared(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
+    """Check the columns of turns and put messages in order, numbered by ``row``."""
     frame = turns.lazy()
     columns = frame.collect_schema()
     missing = [name for name in ("dialogue_id", "role", "content") if name not in columns]
@@ -103,13 +124,13 @@ def _prepare(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _repetitions(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Count the user turns that hold a token trigram occurring more than three times in their dialogue."""
+def repeating(frame: pl.LazyFrame, word: str, often: int) -> pl.LazyFrame:
+    """Count the user turns that hold a trigram of words occurring more than ``often`` times in their dialogue."""
     token = pl.col("token")
     words = (
         frame.filter(pl.col("role") == "user")
         .select(
-            "dialogue_id", "row", pl.col("content").str.to_lowercase().str.extract_all(TOKEN).alias("token")
+            "dialogue_id", "row", pl.col("content").str.to_lowercase().str.extract_all(word).alias("token")
         )
         .filter(token.list.len() > 2)
         .with_columns(pl.col("dialogue_id").rle_id().hash(1).alias("dialogue"))
@@ -123,7 +144,7 @@ def _repetitions(frame: pl.LazyFrame) -> pl.LazyFrame:
         .filter(pl.col("row") == pl.col("row").shift(-2))
         .group_by("key")
         .agg(pl.len().alias("times"), pl.col("dialogue_id").first(), pl.col("row"))
-        .filter(pl.col("times") > OFTEN)
+        .filter(pl.col("times") > often)
         .explode("row")
         .group_by("dialogue_id")
         .agg(pl.col("row").n_unique().cast(pl.Int64).alias("repeating"))

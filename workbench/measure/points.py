@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
@@ -11,7 +13,9 @@ from workbench.measure.features import FEATURES
 Points = np.ndarray  # float64, (dialogues, 19)
 
 
-def points(fingerprints: pl.DataFrame, what: str, *, at_least: int = 0) -> Points:
+def points(
+    fingerprints: pl.DataFrame, what: str, *, at_least: int = 0, features: Sequence[str] = FEATURES
+) -> Points:
     """Take the 19 features out of a frame, rows in lexicographic order.
 
     The order makes every later sum independent of the order in which dialogues came; :func:`rows` keeps theirs.
@@ -24,6 +28,8 @@ def points(fingerprints: pl.DataFrame, what: str, *, at_least: int = 0) -> Point
         What the rows are, for messages ("human fingerprints").
     at_least
         How many rows are needed.
+    features
+        Which columns, in which order.
 
     Returns
     -------
@@ -35,29 +41,40 @@ def points(fingerprints: pl.DataFrame, what: str, *, at_least: int = 0) -> Point
     WorkbenchError
         A column is missing or no number, a value is null, NaN or infinite, or there are too few rows.
     """
-    found = rows(fingerprints, what)
+    found = rows(fingerprints, what, features)
     if len(found) < at_least:
         raise WorkbenchError(f"there are {len(found)} {what}: at least {at_least} are needed")
     return found[np.lexsort(found.T[::-1])]
 
 
-def rows(fingerprints: pl.DataFrame, what: str) -> Points:
+def rows(fingerprints: pl.DataFrame, what: str, features: Sequence[str] = FEATURES) -> Points:
     """Take the 19 features out of a frame in the order of its rows (else as :func:`points`)."""
-    missing = [name for name in FEATURES if name not in fingerprints.columns]
+    missing = [name for name in features if name not in fingerprints.columns]
     if missing:
         raise WorkbenchError(
-            f"the {what} lack {', '.join(missing)}: expected the 19 features of `fingerprint`"
+            f"the {what} lack {', '.join(missing)}: expected the {len(features)} features of `fingerprint`"
         )
-    features = fingerprints.select(FEATURES)
-    words = [name for name, kind in features.schema.items() if not (kind.is_numeric() or kind == pl.Null)]
+    one_domain(fingerprints)
+    table = fingerprints.select(features)
+    words = [name for name, kind in table.schema.items() if not (kind.is_numeric() or kind == pl.Null)]
     if words:
         raise WorkbenchError(
             f"the {what} have {', '.join(words)} that are no numbers: fingerprint the turns again"
         )
-    features = features.cast(pl.Float64)
-    bad = [name for name in FEATURES if not features[name].is_finite().all() or features[name].null_count()]
+    table = table.cast(pl.Float64)
+    bad = [name for name in features if not table[name].is_finite().all() or table[name].null_count()]
     if bad:
         raise WorkbenchError(
             f"the {what} have {', '.join(bad)} missing or not finite: fingerprint the turns again"
         )
-    return np.ascontiguousarray(features.to_numpy(), dtype=np.float64).reshape(-1, len(FEATURES))
+    return np.ascontiguousarray(table.to_numpy(), dtype=np.float64).reshape(-1, len(features))
+
+
+def one_domain(*frames: pl.DataFrame) -> None:
+    """Refuse frames that name more than one ``domain``: people and simulators are compared within one."""
+    named = [set(frame["domain"].drop_nulls()) for frame in frames if "domain" in frame.columns]
+    found = sorted(map(str, set().union(*named)))
+    if len(found) > 1:
+        raise WorkbenchError(
+            f"the fingerprints mix the domains {', '.join(found)}: measure one domain at a time"
+        )
