@@ -15,7 +15,7 @@ from starlette.routing import Route
 from workbench.errors import WorkbenchError
 from workbench.llm import loop
 from workbench.llm.client import Client, LLMError, Reply, metered
-from workbench.llm.roles import Endpoint, endpoints
+from workbench.llm.roles import Endpoint, as_settings, endpoints, from_settings, price
 
 ASK = [{"role": "user", "content": "hello"}]
 
@@ -245,6 +245,18 @@ def test_a_wrong_roles_file_is_refused_in_a_sentence(tmp_path: Path, text: str, 
         endpoints(roles_file=file)
     with pytest.raises(WorkbenchError, match="cannot be read"):
         endpoints(roles_file=tmp_path / "none.toml")
+
+
+def test_a_price_in_the_roles_file_overrides_the_table_and_allows_a_cap_in_money(tmp_path: Path):
+    file = tmp_path / "roles.toml"
+    file.write_text('[default]\nmodel = "mine"\nusd_per_million_tokens = [1, 2]\n')
+    roles = endpoints(roles_file=file)
+    assert price(roles["user"]) == (1.0, 2.0) and price(Endpoint("mine")) is None
+    assert Client(roles, max_cost=1.0).max_cost == 1.0
+    assert from_settings(as_settings(roles)) == roles
+    file.write_text('[default]\nmodel = "mine"\nusd_per_million_tokens = [1]\n')
+    with pytest.raises(WorkbenchError, match="must be two numbers"):
+        endpoints(roles_file=file)
 
 
 def test_a_roles_file_gives_each_role_its_model_and_the_rest_the_default(tmp_path: Path):

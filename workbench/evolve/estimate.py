@@ -49,7 +49,7 @@ def estimate(settings: Settings) -> pl.DataFrame:
         for role, each in table.items():
             model = settings.roles[role].model
             requests, tokens_in, tokens_out = (round(x * count) for x in each)
-            rate = price(model)
+            rate = price(settings.roles[role])
             cost = None if rate is None else (tokens_in * rate[0] + tokens_out * rate[1]) / 1e6
             rows.append(
                 {

@@ -126,10 +126,10 @@ class Client:
 
     def __post_init__(self) -> None:
         if self.max_cost is not None:
-            unpriced = sorted({e.model for e in self.roles.values() if price(e.model) is None})
+            unpriced = sorted({e.model for e in self.roles.values() if price(e) is None})
             if unpriced:
                 raise WorkbenchError(
-                    f"A cap in money needs a price for {', '.join(unpriced)}; use a cap in tokens instead."
+                    f"A cap in money needs a price for {', '.join(unpriced)}; set usd_per_million_tokens in a roles file, or use a cap in tokens."
                 )
         self.limit = Limit(self.concurrency)
         self._patience = Patience(self.patience)
@@ -167,7 +167,7 @@ class Client:
         if self._replies and not endpoint.offline:
             key = _key(endpoint, body)
             if (old := self._replies.get(key)) is not None:
-                reply = _parse(old, endpoint.model)._replace(cached=True)
+                reply = _parse(old, endpoint)._replace(cached=True)
                 self.usage.setdefault(role, Usage()).add(reply)
                 return reply
         async with self.limit.slot():
@@ -185,10 +185,10 @@ class Client:
             finally:
                 self._cost, self._tokens = self._cost - held[0], self._tokens - held[1]
             try:
-                reply = _parse(answer, endpoint.model)
+                reply = _parse(answer, endpoint)
             except LLMError as error:
                 fault = error
-                reply = Reply("", (), *_usage(answer, endpoint.model))
+                reply = Reply("", (), *_usage(answer, endpoint))
                 self._count(role, endpoint.model, reply)
                 continue
             self._count(role, endpoint.model, reply)
@@ -215,7 +215,7 @@ class Client:
             return 0.0, 0
         tokens_in = len(json.dumps(body)) // 4
         tokens_out = endpoint.max_tokens or FIRST_GUESS_OUT
-        rate = price(endpoint.model) or (0.0, 0.0)
+        rate = price(endpoint) or (0.0, 0.0)
         cost = (tokens_in * rate[0] + tokens_out * rate[1]) / 1e6
         if self.max_cost is not None and self._cost + cost > self.max_cost:
             raise LLMError("cap", f"the next request would pass the limit of ${self.max_cost:.2f}")
@@ -324,14 +324,14 @@ def _key(endpoint: Endpoint, body: dict[str, Any]) -> str:
     return hashlib.sha256(canon.encode()).hexdigest()
 
 
-def _usage(answer: dict[str, Any], model: str) -> tuple[int, int, float | None]:
+def _usage(answer: dict[str, Any], endpoint: Endpoint) -> tuple[int, int, float | None]:
     used = answer.get("usage") or {}
     tokens_in, tokens_out = int(used.get("prompt_tokens") or 0), int(used.get("completion_tokens") or 0)
-    rate = price(model)
+    rate = price(endpoint)
     return tokens_in, tokens_out, None if rate is None else (tokens_in * rate[0] + tokens_out * rate[1]) / 1e6
 
 
-def _parse(answer: dict[str, Any], model: str) -> Reply:
+def _parse(answer: dict[str, Any], endpoint: Endpoint) -> Reply:
     """Read a chat completion, trusting nothing in it."""
     try:
         choice = answer["choices"][0]
@@ -354,7 +354,7 @@ def _parse(answer: dict[str, Any], model: str) -> Reply:
         raise LLMError("content", "the model refused to answer")
     if not content.strip() and not calls:
         raise LLMError("content", "the model answered with nothing")
-    return Reply(content, calls, *_usage(answer, model))
+    return Reply(content, calls, *_usage(answer, endpoint))
 
 
 def _key_of(endpoint: Endpoint) -> str:

@@ -21,7 +21,8 @@ class Endpoint:
 
     ``base_url`` None means OpenAI's own address, or, for a model named ``rehearsal…``, the offline
     rehearsal endpoint inside this process. The key is read from the environment variable that
-    ``api_key_env`` names, when a request is made, and is kept nowhere else.
+    ``api_key_env`` names, when a request is made, and is kept nowhere else. ``usd_per_million_tokens``
+    is the price of input and output, over the table's.
     """
 
     model: str
@@ -29,6 +30,7 @@ class Endpoint:
     api_key_env: str = "OPENAI_API_KEY"
     temperature: float | None = None
     max_tokens: int | None = None
+    usd_per_million_tokens: tuple[float, float] | None = None
 
     @property
     def offline(self) -> bool:
@@ -74,7 +76,7 @@ def endpoints(
         settings = base | tables.get(role, {})
         if settings["model"] == REHEARSAL:
             settings["model"] = f"{REHEARSAL}-{role}"
-        found[role] = Endpoint(**settings)
+        found[role] = _endpoint(settings)
     return found
 
 
@@ -85,16 +87,30 @@ def as_settings(roles: Mapping[str, Endpoint]) -> dict[str, dict[str, Any]]:
 
 def from_settings(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Endpoint]:
     """Rebuild endpoints from what ``as_settings`` returned."""
-    return {role: Endpoint(**dict(fields_)) for role, fields_ in settings.items()}
+    return {role: _endpoint(found) for role, found in settings.items()}
 
 
-def price(model: str) -> tuple[float, float] | None:
-    """Return US dollars per million tokens in and out, or None where the table has no such model."""
-    if model.startswith(REHEARSAL):
+def _endpoint(settings: Mapping[str, Any]) -> Endpoint:
+    rate = settings.get("usd_per_million_tokens")
+    if rate is not None:
+        if len(rate) != 2 or not all(isinstance(x, int | float) and x >= 0 for x in rate):
+            raise WorkbenchError(
+                f"usd_per_million_tokens of {settings['model']} is {rate}; it must be two numbers of 0 or more, "
+                "for input and output."
+            )
+        rate = (float(rate[0]), float(rate[1]))
+    return Endpoint(**dict(settings) | {"usd_per_million_tokens": rate})
+
+
+def price(endpoint: Endpoint) -> tuple[float, float] | None:
+    """Return US dollars per million tokens in and out: the endpoint's own, else the table's, else None."""
+    if endpoint.usd_per_million_tokens:
+        return endpoint.usd_per_million_tokens
+    if endpoint.rehearsed:
         return 0.0, 0.0
-    known = _prices()
+    known, model = _prices(), endpoint.model
     name = model if model in known else next((k for k in known if model.startswith(k + "-20")), "")
-    return tuple(known[name]) if name else None  # type: ignore[return-value]
+    return (known[name][0], known[name][1]) if name else None
 
 
 @cache
