@@ -111,6 +111,9 @@ def parser(commands: Mapping[str, Callable[[argparse.Namespace], None]]) -> argp
         "Evaluate people, base simulator, DP, initial and evolved program on held-out tasks.",
     )
     sub.add_argument("run", metavar="DIR")
+    sub.add_argument(
+        "--controls", action="store_true", help="also the base simulator with its user at temperature 1"
+    )
     sub.add_argument("--again", action="store_true", help="evaluate anew what is there already")
 
     sub = add("report", "Write a run's figures and tables, and print the comparison.")

@@ -119,11 +119,12 @@ def resume(args: argparse.Namespace) -> None:
 def evaluate(args: argparse.Namespace) -> None:
     """Evaluate the conditions on held-out tasks, of a run or of every seed in a folder."""
     from workbench.evolve import conditions
-    from workbench.evolve.run import open_runs
+    from workbench.evolve.run import CONDITIONS, CONTROLS, open_runs
 
     for run in open_runs(args.run):
         with _open_search(str(run.path), None) as search:
-            conditions.evaluate(search, again=args.again)
+            which = (*CONDITIONS, *CONTROLS) if args.controls else CONDITIONS
+            conditions.evaluate(search, only=which, again=args.again)
     _fresh_line()
     _print_table(open_runs(args.run))
 

@@ -35,7 +35,8 @@ def evaluate(search: Search, *, only: Sequence[str] = CONDITIONS, again: bool = 
     """Evaluate what is not yet evaluated: humans, base, DP, initial and evolved, on the test tasks.
 
     The base simulator runs each task N times with different seeds: its first run is the paper's
-    protocol, all of them the comparison at equal N. ``again`` evaluates everything anew.
+    protocol, all of them the comparison at equal N. ``only`` names other conditions (``base_t1`` is the base
+    simulator with its user at temperature 1); ``again`` evaluates anew what is there.
     """
     run, settings = search.run, search.settings
     reference = search.prepare()
@@ -57,9 +58,15 @@ def evaluate(search: Search, *, only: Sequence[str] = CONDITIONS, again: bool = 
             _write(run, condition, about | _people(run, reference, n, settings.seed), {})
             continue
         seed = derive(settings.seed, "evaluate", condition)
-        if condition == "base":
+        if condition in ("base", "base_t1"):
             work = simulate_base(
-                tasks, n, search.client, seed=seed, label=label, progress=search.progress.tick
+                tasks,
+                n,
+                search.client,
+                seed=seed,
+                label=label,
+                temperature=1.0 if condition == "base_t1" else None,
+                progress=search.progress.tick,
             )
         else:
             work = simulate(
@@ -156,7 +163,7 @@ def _commit(run: Run, about: dict[str, Any], batch: Batch, reference: Reference,
     frames = frames_of(batch, prints)
     episodes = frames["episodes"]
     first = prints
-    if about["condition"] == "base":  # the paper runs the base simulator once a task
+    if about["condition"].startswith("base"):  # the paper runs the base simulator once a task
         once = episodes.filter(persona_id="trial00").select("dialogue_id")
         first = prints.join(once, on="dialogue_id", how="semi")
     equal, paper = (
@@ -166,7 +173,7 @@ def _commit(run: Run, about: dict[str, Any], batch: Batch, reference: Reference,
     dims = alignment(first, reference.humans)
     write = episodes.filter("needs_write", pl.col("error").is_null())
     about |= {
-        "n_personas": 1 if about["condition"] == "base" else n,
+        "n_personas": 1 if about["condition"].startswith("base") else n,
         **{k: found[k] for k in ("n_episodes", "n_failed", "n_faults", "n_tasks")},
         **interval("human_likeness", paper["human_likeness"], paper["task_id"]),
         **interval("coverage", paper["coverage"], paper["task_id"]),

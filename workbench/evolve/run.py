@@ -17,6 +17,7 @@ from workbench.measure import FEATURES
 from workbench.simulate.frames import EPISODES, PERSONAS, TURNS
 
 CONDITIONS = ("humans", "base", "dp", "initial", "evolved")
+CONTROLS = ("base_t1",)  # the base simulator with its user at temperature 1
 FINGERPRINTS: dict[str, Any] = {"dialogue_id": pl.String} | dict.fromkeys(FEATURES, pl.Float64)
 CANDIDATES: dict[str, Any] = {
     "candidate_id": pl.String,
@@ -177,7 +178,7 @@ class Run:
     def conditions(self) -> dict[str, dict[str, Any]]:
         """What held-out evaluation found, by condition (humans, base, dp, initial, evolved)."""
         done = {p.name: p / "condition.json" for p in self._folders("conditions")}
-        return {name: store.read_json(done[name]) for name in CONDITIONS if name in done}
+        return {name: store.read_json(done[name]) for name in (*CONDITIONS, *CONTROLS) if name in done}
 
     @property
     def best(self) -> str:

@@ -144,6 +144,7 @@ class Client:
         *,
         seed: int,
         tools: Sequence[Mapping[str, Any]] | None = None,
+        temperature: float | None = None,
     ) -> Reply:
         """Send one request and return its reply.
 
@@ -159,8 +160,9 @@ class Client:
         body: dict[str, Any] = {"model": endpoint.model, "messages": list(messages), "seed": seed}
         if tools:
             body["tools"] = list(tools)
-        if endpoint.temperature is not None:
-            body["temperature"] = endpoint.temperature
+        temperature = endpoint.temperature if temperature is None else temperature
+        if temperature is not None:
+            body["temperature"] = temperature
         if endpoint.max_tokens is not None:
             body["max_completion_tokens"] = endpoint.max_tokens
         key = ""

@@ -22,6 +22,7 @@ LOOKS = {
     "dp": Look("DP personas", "#E69F00", "triangle-up", "▲"),
     "initial": Look("PPol initial", "#56B4E9", "diamond", "◆"),
     "evolved": Look("PPol evolved", "#0072B2", "cross", "✚"),
+    "base_t1": Look("Base, temperature 1", "#B0B0B0", "square", "□"),
     "search": Look("Search candidates", "#0072B2", "cross", "✚"),
     "editor": Look("Rule-based editor", "#CC79A7", "M-1,-1L1,1M1,-1L-1,1", "✖"),
 }

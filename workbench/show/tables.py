@@ -9,14 +9,9 @@ import polars as pl
 
 from workbench.evolve.conditions import over_seeds, table
 from workbench.evolve.run import Run
+from workbench.show.style import LOOKS
 
-NAMES = {
-    "humans": "Humans",
-    "base": "Base simulator",
-    "dp": "DP personas",
-    "initial": "PPol initial",
-    "evolved": "PPol evolved",
-}
+NAMES = {condition: look.name for condition, look in LOOKS.items()}
 _ESCAPES = str.maketrans(
     {
         "\\": r"\textbackslash{}",

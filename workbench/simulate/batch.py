@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import polars as pl
@@ -114,10 +114,15 @@ async def simulate_base(
     *,
     seed: int,
     label: Label,
+    temperature: float | None = None,
     progress: Progress | None = None,
 ) -> Batch:
     """Roll out the base simulator, without a persona, ``trials`` times a task with different seeds."""
-    jobs = [_job(label, t, seed, f"trial{i:02d}", "", trials) for t in tasks for i in range(trials)]
+    jobs = [
+        replace(_job(label, t, seed, f"trial{i:02d}", "", trials), temperature=temperature)
+        for t in tasks
+        for i in range(trials)
+    ]
     episodes = await gather([_one(job, client, progress) for job in jobs])
     return Batch(personas_frame([]), episodes_frame(episodes), turns_frame(episodes))
 

@@ -25,7 +25,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Job:
-    """What to simulate: a task, a persona's policy (empty for the base simulator), and the seed."""
+    """What to simulate: a task, a persona's policy (empty for the base simulator), and the seed.
+
+    ``temperature`` is the user's, over its endpoint's own.
+    """
 
     dialogue_id: str
     condition: str
@@ -36,6 +39,7 @@ class Job:
     persona_id: str | None = None
     policy: str = ""
     n_personas: int = 1
+    temperature: float | None = None
 
 
 @dataclass
@@ -104,7 +108,9 @@ async def _talk(episode: Episode, client: Client, limits: Limits) -> str:
     ended = "turn_limit"
     for _ in range(limits.user_turns):
         request += 1
-        reply = await client.chat("user", user, seed=derive(job.seed, "user", request))
+        reply = await client.chat(
+            "user", user, seed=derive(job.seed, "user", request), temperature=job.temperature
+        )
         episode.take(reply)
         token = next((t for t in ENDINGS if t in reply.content), None)
         text = reply.content.replace(token, "").strip() if token else reply.content
