@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 RUN ?= runs/demo
 DOMAIN ?= retail
 SEED ?= 7
-GENERATIONS ?= 20
+GENERATIONS ?= 40
 
 .PHONY: help setup demo lab test lint format types check clean
 
