@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import workbench as wb
 from workbench.errors import WorkbenchError
 from workbench.measure import FEATURES
+from workbench.measure import coverage as module
 from workbench.measure.coverage import Cloud
 
 
@@ -138,3 +139,30 @@ def test_blocks_of_distances_give_what_one_matrix_gives(monkeypatch):
     whole = wb.coverage(others, humans)
     monkeypatch.setattr("workbench.measure.coverage._BLOCK", 64)
     assert wb.coverage(others, humans) == pytest.approx(whole, abs=1e-14)
+
+
+def test_large_sets_are_measured_as_small_ones_are(monkeypatch):
+    a, b = people(90, 1), people(70, 2)
+    twice = pl.concat([a, b.head(9)])
+    direct = [
+        wb.coverage(x, y, standardize=s) for x, y in ((a, b), (twice, b), (b, b)) for s in (False, True)
+    ]
+    monkeypatch.setattr(module, "_DIRECT", 0)
+    monkeypatch.setattr(module, "_BLOCK", 300)
+    fast = [wb.coverage(x, y, standardize=s) for x, y in ((a, b), (twice, b), (b, b)) for s in (False, True)]
+    assert fast == pytest.approx(direct, rel=1e-11)
+    assert fast[-1] == 1.0
+
+
+def test_equal_n_is_the_mean_over_subsets_and_all_where_there_are_no_more():
+    humans, many = (
+        people(40, 1),
+        people(60, 2).with_columns(task_id=pl.Series([str(i % 3) for i in range(60)])),
+    )
+    target = Cloud(humans)
+    assert target.equal_n(many, 60) == target.coverage(many)
+    assert target.equal_n(many, 20, task="task_id") == pytest.approx(target.by_task(many)["coverage"].mean())
+    few, more = target.equal_n(many, 2), target.equal_n(many, 30)
+    assert few < more <= target.coverage(many) + 0.05
+    assert target.equal_n(many.reverse(), 7) == target.equal_n(many, 7)
+    assert target.equal_n(many.clear(), 7) == 0

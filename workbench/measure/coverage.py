@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import polars as pl
 
 from workbench.errors import WorkbenchError
 from workbench.measure.points import Points, points
 
-_BLOCK = 2**21  # distances held in memory at a time
+_BLOCK = 2**20  # distances held in memory at a time
+_DIRECT = 2**22  # up to this many distances, every one is taken directly
 
 
 class Cloud:
@@ -175,24 +178,53 @@ def coverage(personas: pl.DataFrame, humans: pl.DataFrame, standardize: bool = F
 
 
 def _nearest(a: Points, b: Points) -> tuple[np.ndarray, np.ndarray]:
-    """Give each row's distance to the nearest row of the other set, a block of distances at a time."""
+    """Give each row's distance to the nearest row of the other set, a block of distances in memory at a time.
+
+    Small sets are compared directly. For large ones |x|² - 2xy + |y|² finds the nearest row, ten times as fast; its
+    distance is then taken directly, so that equal rows are at 0.
+    """
     from scipy.spatial.distance import cdist
 
-    from_a, from_b = np.empty(len(a)), np.full(len(b), np.inf)
+    if len(a) * len(b) <= _DIRECT:
+        found = cdist(a, b)
+        return found.min(axis=1), found.min(axis=0)
+    near_a, near_b, least = np.empty(len(a), np.int64), np.zeros(len(b), np.int64), np.full(len(b), np.inf)
+    columns = np.arange(len(b))
+    for start, block in _squares(a, b):
+        near_a[start : start + len(block)] = block.argmin(axis=1)
+        rows = block.argmin(axis=0)
+        values = block[rows, columns]
+        closer = values < least
+        least[closer], near_b[closer] = values[closer], rows[closer] + start
+    return np.sqrt(((a - b[near_a]) ** 2).sum(axis=1)), np.sqrt(((b - a[near_b]) ** 2).sum(axis=1))
+
+
+def _squares(a: Points, b: Points) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield squared distances by blocks of rows of ``a`` (up to rounding; the block is overwritten by the next)."""
+    center = b.mean(axis=0)
+    a, b = a - center, b - center
+    aa, bb = np.einsum("ij,ij->i", a, a), np.einsum("ij,ij->i", b, b)
     step = max(1, _BLOCK // len(b))
+    room, turned = np.empty((step, len(b))), np.ascontiguousarray(-2 * b.T)
     for start in range(0, len(a), step):
-        block = cdist(a[start : start + step], b)
-        from_a[start : start + step] = block.min(axis=1)
-        np.minimum(from_b, block.min(axis=0), out=from_b)
-    return from_a, from_b
+        block = room[: len(a) - start]
+        np.matmul(a[start : start + step], turned, out=block)
+        block += bb
+        block += aa[start : start + step, None]
+        yield start, block
 
 
 def _mean_pairwise(x: Points) -> float:
-    from scipy.spatial.distance import cdist
+    from scipy.spatial.distance import pdist
 
-    step = max(1, _BLOCK // len(x))
-    total = sum(float(cdist(x[start : start + step], x).sum()) for start in range(0, len(x), step))
-    return total / (len(x) * (len(x) - 1))
+    pairs = len(x) * (len(x) - 1)
+    if len(x) ** 2 <= _DIRECT:
+        return float(2 * pdist(x).sum() / pairs)
+    total = 0.0
+    for start, block in _squares(x, x):
+        np.fill_diagonal(block[:, start:], 0.0)
+        total += float(np.sqrt(np.clip(block, 0, None, out=block), out=block).sum())
+    return total / pairs
 
 
 def _centers(x: Points, clusters: int) -> Points:
