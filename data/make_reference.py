@@ -1,7 +1,7 @@
-"""Make ``data/human/*.csv``: fingerprints of real people, from their dialogues.
+"""Make ``data/human/*.csv`` and ``data/simulated/*.parquet``: fingerprints of real people and of simulators.
 
 The dialogues themselves stay outside the project. Point WORKBENCH_TRACES at the folder that holds
-``human/{domain}.jsonl`` and ``tau2/split_tasks_{domain}.json``, then run
+``human/{domain}.jsonl``, ``simulated/*.jsonl.gz`` and ``tau2/split_tasks_{domain}.json``, then run
 
     python data/make_reference.py
 """
@@ -17,25 +17,51 @@ import polars as pl
 
 from workbench import fingerprint, read_traces
 from workbench.errors import WorkbenchError
-from workbench.measure.reference import ANSWERS, COLUMNS, DATA, DOMAINS, SURVEY
+from workbench.measure.editor import edit
+from workbench.measure.faults import faults
+from workbench.measure.reference import ANSWERS, COLUMNS, DATA, DOMAINS, SIMULATED, SURVEY
+from workbench.traces import read_scenarios
 
 
 def reference(traces: Path, domain: str) -> pl.DataFrame:
     """Fingerprint a domain's people; note the split of their task, its reward, and what they answered."""
     file = traces / "human" / f"{domain}.jsonl"
     turns = read_traces(file).collect()
-    splits = json.loads((traces / "tau2" / f"split_tasks_{domain}.json").read_text(encoding="utf-8"))
-    split = {task: name for name in ("train", "test") for task in splits[name]}
     about = turns.unique("dialogue_id", keep="first", maintain_order=True).select(
         "dialogue_id",
         "task_id",
         "tau2_task_id",
         "source",
         "reward",
-        pl.col("tau2_task_id").replace_strict(split, default=None, return_dtype=pl.String).alias("split"),
+        split_of(traces, domain),
     )
     table = about.join(fingerprint(turns), on="dialogue_id").join(answers(file), on="dialogue_id", how="left")
     return table.sort("dialogue_id").select(COLUMNS)
+
+
+def simulators(traces: Path, domain: str) -> pl.DataFrame:
+    """Fingerprint a domain's simulated users, as found and after the rule-based editor; note faults and rewards."""
+    tables = []
+    for file in sorted((traces / "simulated").glob(f"*{domain}*.jsonl.gz")):
+        turns, scenarios = read_traces(file).collect(), read_scenarios(file)
+        about = turns.unique("dialogue_id", keep="first", maintain_order=True)
+        about = about.join(scenarios.select("dialogue_id", "user_model"), on="dialogue_id")
+        for variant, said in (("as_found", turns), ("edited", edit(turns))):
+            prints = fingerprint(said).join(
+                faults(said, scenarios).select("dialogue_id", "fault"), on="dialogue_id"
+            )
+            columns = {"file": pl.lit(file.name.removesuffix(".jsonl.gz")), "variant": pl.lit(variant)}
+            tables.append(
+                about.with_columns(split_of(traces, domain), **columns).join(prints, on="dialogue_id")
+            )
+    return pl.concat(tables).select(SIMULATED).sort("file", "variant", "dialogue_id")
+
+
+def split_of(traces: Path, domain: str) -> pl.Expr:
+    """Name the official split of ``tau2_task_id``."""
+    splits = json.loads((traces / "tau2" / f"split_tasks_{domain}.json").read_text(encoding="utf-8"))
+    split = {task: name for name in ("train", "test") for task in splits[name]}
+    return pl.col("tau2_task_id").replace_strict(split, default=None, return_dtype=pl.String).alias("split")
 
 
 def answers(file: Path) -> pl.DataFrame:
@@ -71,6 +97,14 @@ def main() -> None:
         table = reference(Path(folder), domain)
         table.write_csv(path)
         print(path.relative_to(DATA.parent), table["split"].value_counts(sort=True).rows())
+        path = DATA / "simulated" / f"{domain}.parquet"
+        path.parent.mkdir(exist_ok=True)
+        table = simulators(Path(folder), domain)
+        table.write_parquet(path)
+        print(
+            path.relative_to(DATA.parent),
+            table.filter(variant="as_found")["file"].value_counts().sort("file").rows(),
+        )
 
 
 if __name__ == "__main__":

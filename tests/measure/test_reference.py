@@ -11,7 +11,7 @@ import pytest
 
 from workbench.errors import WorkbenchError
 from workbench.measure import FEATURES
-from workbench.measure.reference import COLUMNS, DATA, DOMAINS, humans
+from workbench.measure.reference import ANSWERS, COLUMNS, DATA, DOMAINS, SIMULATED, SURVEY, humans, simulators
 
 
 @pytest.mark.parametrize(("domain", "people"), [("retail", 68), ("airline", 50)])
@@ -42,6 +42,34 @@ def test_the_reference_is_what_its_script_makes_of_the_traces(traces):
     spec.loader.exec_module(script)
     for domain in DOMAINS:
         assert script.reference(traces, domain).equals(humans(domain))
+    assert script.simulators(traces, "airline").equals(simulators("airline"))
+
+
+def test_peoples_success_and_answers_are_figures():
+    people = pl.concat([humans(domain) for domain in DOMAINS])
+    assert set(people["reward"]) == {0.0, 1.0}
+    assert people["reward"].sum() == 72
+    for name, options in zip(ANSWERS, SURVEY.values(), strict=True):
+        assert people[name].is_between(0, len(options) - 1).all(), name
+    assert people["survey_overall"].value_counts().sort("survey_overall")["count"].to_list() == [
+        2,
+        9,
+        34,
+        43,
+        30,
+    ]
+
+
+@pytest.mark.parametrize(("domain", "dialogues", "files"), [("retail", 1120, 5), ("airline", 729, 5)])
+def test_simulators_are_shipped_as_found_and_edited(domain, dialogues, files):
+    table = simulators(domain)
+    assert table.columns == list(SIMULATED)
+    assert set(table["domain"]) == {domain}
+    assert table["file"].n_unique() == files
+    found, edited = (table.filter(variant=variant) for variant in ("as_found", "edited"))
+    assert len(found) == len(edited) == dialogues
+    assert found["dialogue_id"].to_list() == edited["dialogue_id"].to_list()
+    assert edited["words_per_turn"].mean() < 0.7 * found["words_per_turn"].mean()
 
 
 def test_no_sentence_of_anybody_is_shipped():

@@ -1,4 +1,4 @@
-"""The human reference that the project ships: fingerprints of real people, one file a domain."""
+"""The reference that the project ships: fingerprints of real people and of simulators, one file a domain each."""
 
 from __future__ import annotations
 
@@ -42,6 +42,21 @@ SURVEY: dict[str, tuple[tuple[str, ...], ...]] = {
 
 ANSWERS = tuple(f"survey_{item}" for item in SURVEY)
 COLUMNS = ("dialogue_id", "task_id", "tau2_task_id", "source", "split", *FEATURES, "reward", *ANSWERS)
+SIMULATED = (
+    *(
+        "file",
+        "variant",
+        "dialogue_id",
+        "source",
+        "domain",
+        "task_id",
+        "tau2_task_id",
+        "split",
+        "trial",
+        "trait",
+    ),
+    *("user_model", "reward", "fault", *FEATURES),
+)
 
 
 def humans(domain: str) -> pl.DataFrame:
@@ -64,19 +79,45 @@ def humans(domain: str) -> pl.DataFrame:
     WorkbenchError
         The domain is unknown, or the clone's ``data/`` folder is not where it should be.
     """
+    return _load(domain, "human", "csv")
+
+
+def simulators(domain: str) -> pl.DataFrame:
+    """Load fingerprints of simulated users: public dialogues of base simulators and of trait-steered users.
+
+    Parameters
+    ----------
+    domain
+        ``"retail"`` or ``"airline"``.
+
+    Returns
+    -------
+    DataFrame
+        One row a dialogue and variant: file, variant (``as_found``, or ``edited``: after the rule-based editor of
+        :mod:`workbench.measure.editor`), dialogue_id, source, domain, task_id, tau2_task_id, split, trial, trait,
+        user_model (null where not recorded), reward, fault and the 19 features.
+
+    Raises
+    ------
+    WorkbenchError
+        As :func:`humans`.
+    """
+    return _load(domain, "simulated", "parquet")
+
+
+@cache
+def _load(domain: str, folder: str, kind: str) -> pl.DataFrame:
     if domain not in DOMAINS:
         raise WorkbenchError(
             f"there is no human reference for domain {domain!r}: known are {', '.join(DOMAINS)}"
         )
-    return _load(DATA / "human" / f"{domain}.csv")
-
-
-@cache
-def _load(path: Path) -> pl.DataFrame:
+    path = DATA / folder / f"{domain}.{kind}"
     if not path.is_file():
         raise WorkbenchError(
             f"{path} is not there: install the package from a clone (pip install -e .), not as a copy"
         )
+    if kind == "parquet":
+        return pl.read_parquet(path)
     kinds = {name: _kind(name) for name in COLUMNS}
     return pl.read_csv(path, schema=kinds)
 
