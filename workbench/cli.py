@@ -230,20 +230,28 @@ def personas(args: argparse.Namespace) -> None:
 
 def fingerprint(args: argparse.Namespace) -> None:
     """Fingerprint trace files."""
+    import warnings
+
     import polars as pl
 
     from workbench.measure import FEATURES
     from workbench.measure.fingerprint import fingerprint as compute
-    from workbench.traces import read_traces
+    from workbench.traces import batches
 
-    frames = []
+    frames, silent = [], 0
+    facts = pl.col("source", "domain", "task_id", "tau2_task_id", "trial", "trait", "reward").first()
+    spoke = ((pl.col("role") == "user") & (pl.col("content") != "")).any().alias("spoke")
     for file in args.files:
-        turns = read_traces(file)
-        about = turns.group_by("dialogue_id").agg(
-            pl.col("source", "domain", "task_id", "tau2_task_id", "trial", "trait", "reward").first()
-        )
-        found = about.collect().join(compute(turns), on="dialogue_id").sort("dialogue_id")
-        frames.append(found.with_columns(file=pl.lit(Path(file).name)))
+        parts = []
+        for turns in batches(file):  # some thousand dialogues at a time: a file may be larger than memory
+            about = turns.group_by("dialogue_id").agg(facts, spoke)
+            silent += len(about.filter(~pl.col("spoke")))
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message=".*no user turn")
+                parts.append(about.drop("spoke").join(compute(turns), on="dialogue_id"))
+        frames.append(pl.concat(parts).sort("dialogue_id").with_columns(file=pl.lit(Path(file).name)))
+    if silent:
+        print(f"{silent} dialogues have no user turn: their fingerprints are zeros", file=sys.stderr)
     table = pl.concat(frames, how="vertical_relaxed")
     if args.output:
         if not args.output.endswith((".parquet", ".csv")):
