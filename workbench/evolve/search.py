@@ -96,6 +96,7 @@ class Search:
             store.write_json(self.path / "run.json", {**self.run.info, "settings": self.settings.as_json()})
         tasks = {which: dict.fromkeys(ids) for which, ids in self.run.tasks.items()}
         self.tasks = {w: [tau2.task(self.settings.domain, t) for t in ids] for w, ids in tasks.items()}
+        store.sweep(self.path)
         self._ledger = store.Ledger(self.path / "ledger.jsonl")
         self._stack.callback(self._ledger.close)
         spent = store.read_ledger(self._ledger.path)

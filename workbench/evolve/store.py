@@ -72,6 +72,12 @@ def new_folder(path: Path) -> Iterator[Path]:
     _sync(path.parent)
 
 
+def sweep(run: Path) -> None:
+    """Remove what a killed writer left half-made; call it only while holding the lock."""
+    for part in [*run.glob(".tmp-*"), *run.glob("*/.tmp-*")]:
+        shutil.rmtree(part) if part.is_dir() else part.unlink()
+
+
 def write_frames(folder: Path, frames: Mapping[str, pl.DataFrame]) -> None:
     """Write each frame as ``NAME.parquet``."""
     for name, frame in frames.items():
