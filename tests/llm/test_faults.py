@@ -13,6 +13,7 @@ from workbench.evolve.search import Search
 from workbench.evolve.settings import Settings
 from workbench.llm.rehearsal.app import app
 from workbench.llm.rehearsal.faults import Faults
+from workbench.llm.repeat import Pace
 from workbench.llm.roles import ROLES, Endpoint
 
 SMALL = Settings(
@@ -33,9 +34,7 @@ def finish(path: Path, settings: Settings) -> Search:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    import openai._base_client as base
-
-    monkeypatch.setattr(base.BaseClient, "_calculate_retry_timeout", lambda *a, **k: 0.002)
+    monkeypatch.setattr(Pace, "pause", lambda *_: 0.002)
 
 
 def test_faults_in_transport_are_repeated_away_and_leave_the_digest_alone(serve, quick, tmp_path: Path):

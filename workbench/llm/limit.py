@@ -9,13 +9,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 SHRINK, PAUSE_FIRST, PAUSE_LONGEST = 0.7, 2.0, 30.0
+TOO_MANY, MEMORY = 0.2, 0.02  # share of refusals, and how much one answer weighs in it
 
 
 class Limit:
     """A shared number of slots between 1 and ``most``, in the order in which they were asked for.
 
-    ``overloaded`` takes away three tenths, at most once a second, because one burst of refusals is one
-    sign; every success gives a little back. What is in flight is never cut short.
+    When more than a fifth of the last answers (some fifty) were refusals, three tenths are taken away, at
+    most once a second, because one burst of refusals is one sign; every success gives a little back. A
+    smaller share costs less to repeat than to avoid. What is in flight is never cut short.
     """
 
     def __init__(self, most: int) -> None:
@@ -24,6 +26,7 @@ class Limit:
         self.in_flight = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._shrunk = 0.0
+        self._refused = 0.0
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
@@ -45,13 +48,15 @@ class Limit:
             self._leave()
 
     def overloaded(self) -> None:
-        """Shrink: the endpoint said that it has too much to do."""
-        if time.monotonic() - self._shrunk > 1.0:
+        """Count a refusal, and shrink when there are too many: the endpoint has too much to do."""
+        self._refused += MEMORY * (1 - self._refused)
+        if self._refused > TOO_MANY and time.monotonic() - self._shrunk > 1.0:
             self._shrunk = time.monotonic()
             self.now = max(1.0, self.now * SHRINK)
 
     def succeeded(self) -> None:
         """Grow by one slot for each round of successes."""
+        self._refused -= MEMORY * self._refused
         self.now = min(float(self.most), self.now + 1.0 / max(1.0, self.now))
 
     def _leave(self) -> None:
