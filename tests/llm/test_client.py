@@ -111,7 +111,7 @@ def test_an_endpoint_that_dies_for_a_while_is_waited_for_and_said_so(serve, monk
 
 def test_overload_shrinks_the_requests_in_flight_and_success_grows_them_back(serve):
     busy = Response("{}", 429, headers={"retry-after-ms": "1"})
-    it = client(serve(Endpoint_(busy, said("x"))), concurrency=10)
+    it = client(serve(Endpoint_(*[busy] * 12, said("x"))), concurrency=10, max_retries=12)
     ask(it)
     assert it.limit.now == pytest.approx(7 + 1 / 7)
     for i in range(40):

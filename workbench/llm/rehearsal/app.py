@@ -2,165 +2,141 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import math
 import re
-import struct
-from collections import Counter
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+import zlib
+from collections.abc import Iterator
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from workbench.llm.rehearsal import agent, generator, mutation, reflection, user
+from workbench.llm.rehearsal import agent, generator, mutation, user
 
 Json = dict[str, Any]
-VERDICT = {"verdict": "not sure", "score": 0.5, "reason": "The rehearsal judge holds no opinion."}
-
-
-def _speaker(reply: Callable[[list[Json], int], str]) -> Callable[[list[Json], list[Json], int], Json]:
-    return lambda messages, tools, seed: {"role": "assistant", "content": reply(messages, seed)}
-
-
-ROLES: dict[str, Callable[[list[Json], list[Json], int], Json]] = {
-    "rehearsal-user": _speaker(user.reply),
-    "rehearsal-agent": agent.reply,
-    "rehearsal-generator": _speaker(generator.reply),
-    "rehearsal-mutation": _speaker(mutation.reply),
-    "rehearsal-reflection": _speaker(reflection.reply),
-    "rehearsal-judge": _speaker(lambda messages, seed: json.dumps(VERDICT)),
+SPEAKERS = {
+    "rehearsal-user": user.reply,
+    "rehearsal-generator": generator.reply,
+    "rehearsal-mutation": mutation.reply,
+    "rehearsal-reflection": mutation.reflect,
+    "rehearsal-judge": lambda messages, seed: '{"verdict": "not sure", "score": 0.5, "reason": "none"}',
 }
-EMBEDDING = "rehearsal-embedding"
+ROLES, EMBEDDING = (*SPEAKERS, "rehearsal-agent"), "rehearsal-embedding"
 
 
-class RequestError(Exception):
-    """A request that gets OpenAI's error JSON: what is wrong, and the field at fault."""
-
-    def __init__(self, message: str, param: str | None = None, status: int = 400) -> None:
-        super().__init__(message)
-        self.status = status
-        code = "model_not_found" if status == 404 else None
-        self.body = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+def _check(fine: object, told: str, status: int = 400) -> None:
+    if not fine:
+        raise HTTPException(status, told)
 
 
-def _json(content: Any, status: int = 200) -> Response:
-    return Response(json.dumps(content, ensure_ascii=False), status, media_type="application/json")
-
-
-async def _read(request: Request, known: list[str]) -> tuple[bytes, Json]:
-    raw = await request.body()
+async def _read(request: Request, known: tuple[str, ...]) -> Json:
+    """Return the body; lone surrogates, which cannot be sent back, become question marks."""
     try:
-        body = json.loads(raw)
-    except ValueError as error:
-        raise RequestError(f"The body is not JSON: {error}.") from None
-    if not isinstance(body, dict):
-        raise RequestError("The body must be a JSON object.")
-    if body.get("model") not in known:
-        raise RequestError(f"There is no model {body.get('model')!r}; use one of {known}.", "model", 404)
-    return raw, body
+        body = json.loads(json.dumps(await request.json(), ensure_ascii=False).encode("utf-8", "replace"))
+    except (ValueError, RecursionError) as error:
+        raise HTTPException(400, f"The body is not JSON: {error}.") from None
+    _check(isinstance(body, dict), "The body must be a JSON object.")
+    _check(body.get("model") in known, f"There is no model {body.get('model')!r}; use one of {known}.", 404)
+    return body
 
 
 def _message(message: Any, where: str) -> Json:
     """Return a message with its text as one string: text parts are joined, null is empty."""
-    if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-        raise RequestError(f"{where} must be an object with a role.", where)
+    _check(isinstance(message, dict) and isinstance(message.get("role"), str), f"{where} must have a role.")
     content = message.get("content") or ""
-    if isinstance(content, list) and all(isinstance(part, dict) and "text" in part for part in content):
-        content = "".join(str(part["text"]) for part in content)
-    if not isinstance(content, str):
-        raise RequestError(f"{where}.content must be a string or a list of text parts.", where)
-    return {**message, "content": content}
+    if isinstance(content, list):
+        content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    _check(isinstance(content, str), f"{where}.content must be a string or a list of text parts.")
+    return {**message, "content": content[:200_000]}
 
 
 async def _chat(request: Request) -> Response:
-    raw, body = await _read(request, list(ROLES))
+    body = await _read(request, ROLES)
     given, seed, tools = body.get("messages"), body.get("seed") or 0, body.get("tools") or []
-    if not isinstance(given, list) or not given:
-        raise RequestError("messages must be a list that is not empty.", "messages")
+    _check(isinstance(given, list) and given, "messages must be a list that is not empty.")
+    _check(isinstance(seed, int), "seed must be a whole number.")
+    _check(isinstance(tools, list) and all(isinstance(t, dict) for t in tools), "tools must be objects.")
+    _check(body.get("n") in (None, 1), "The rehearsal endpoint gives one choice: n must be 1.")
     messages = [_message(message, f"messages[{index}]") for index, message in enumerate(given)]
-    if not isinstance(seed, int):
-        raise RequestError("seed must be a whole number.", "seed")
-    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
-        raise RequestError("tools must be a list of objects.", "tools")
-    if body.get("n") not in (None, 1):
-        raise RequestError("The rehearsal endpoint gives one choice: n must be 1.", "n")
-    message = ROLES[body["model"]](messages, tools, seed)
-    spoken, calls = message.get("content") or "", message.get("tool_calls") or []
-    # `created` is fixed: equal requests get equal bytes. Four characters count as a token.
-    answer: Json = {"id": f"chatcmpl-{hashlib.blake2b(raw, digest_size=12).hexdigest()}", "created": 0}
-    answer["model"] = body["model"]
-    sent, written = len(raw) // 4 + 1, (len(spoken) + sum(len(str(call)) for call in calls)) // 4 + 1
+    speak, raw = SPEAKERS.get(body["model"]), await request.body()
+    spoken = (
+        {"role": "assistant", "content": speak(messages, seed)}
+        if speak
+        else agent.reply(messages, tools, seed)
+    )
+    sent, written = len(raw) // 4 + 1, len(json.dumps(spoken)) // 4 + 1  # four characters count as a token
     usage = {"prompt_tokens": sent, "completion_tokens": written, "total_tokens": sent + written}
-    reason = "tool_calls" if calls else "stop"
+    # equal requests get equal bytes, so there is no time of day in them
+    answer = {"id": f"chatcmpl-{zlib.crc32(raw)}", "created": 0, "model": body["model"]}
+    choice = {"index": 0, "finish_reason": "tool_calls" if spoken.get("tool_calls") else "stop"}
     if body.get("stream"):
-        answer["object"] = "chat.completion.chunk"
-        wanted = (body.get("stream_options") or {}).get("include_usage")
-        events = _events(answer, spoken, calls, reason, usage if wanted else None)
-        return StreamingResponse(events, media_type="text/event-stream")
-    choice = {"index": 0, "message": {"refusal": None, **message}, "logprobs": None, "finish_reason": reason}
-    return _json({**answer, "object": "chat.completion", "choices": [choice], "usage": usage})
+        asked = (body.get("stream_options") or {}).get("include_usage")
+        return StreamingResponse(
+            _events(answer, choice, spoken, usage if asked else None), media_type="text/event-stream"
+        )
+    choices = [{**choice, "message": spoken}]
+    return JSONResponse({**answer, "object": "chat.completion", "choices": choices, "usage": usage})
 
 
-def _events(answer: Json, spoken: str, calls: list[Json], reason: str, usage: Json | None) -> Iterator[str]:
+def _events(answer: Json, choice: Json, spoken: Json, usage: Json | None) -> Iterator[str]:
     """Yield server-sent events: the text word by word, the tool calls, the reason to stop, perhaps the usage."""
-    deltas: list[Json] = [{"role": "assistant", "content": ""}]
-    deltas += [{"content": piece} for piece in re.findall(r"\s*\S+\s*?|\s+$", spoken)]
-    deltas += [{"tool_calls": [{"index": i, **call}]} for i, call in enumerate(calls)]
-    for delta in [*deltas, {}]:
-        choice = {"index": 0, "delta": delta, "finish_reason": None if delta else reason}
-        yield f"data: {json.dumps({**answer, 'choices': [choice]})}\n\n"
-    if usage:
-        yield f"data: {json.dumps({**answer, 'choices': [], 'usage': usage})}\n\n"
+    deltas = [
+        {"role": "assistant"},
+        *({"content": word} for word in re.findall(r"\s*\S+|\s+$", spoken["content"] or "")),
+    ]
+    deltas += [
+        {"tool_calls": [{"index": i, **call}]} for i, call in enumerate(spoken.get("tool_calls") or [])
+    ]
+    chunks: list[Json] = [
+        {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas
+    ]
+    chunks += [{"choices": [{**choice, "delta": {}}]}] + [{"choices": [], "usage": usage}] * bool(usage)
+    for chunk in chunks:
+        yield f"data: {json.dumps({**answer, 'object': 'chat.completion.chunk', **chunk})}\n\n"
     yield "data: [DONE]\n\n"
 
 
 def embed(text: str) -> list[float]:
-    """Return a unit vector of 256 numbers: words and word pairs hashed with a sign, counts damped."""
-    words = re.findall(r"\w+", text.lower())
-    grams = Counter(words + [f"{a} {b}" for a, b in pairwise(words)])
+    """Return a unit vector of 256 numbers: every word is hashed to a place and a sign."""
     vector = [0.0] * 256
-    for gram, count in grams.items():
-        digest = hashlib.blake2b(gram.encode(), digest_size=2).digest()
-        weight = (1 + math.log(count)) * min(len(gram), 12)  # no corpus: long stands in for rare
-        vector[digest[0]] += weight if digest[1] & 1 else -weight
-    norm = math.sqrt(sum(x * x for x in vector)) or 1.0
+    for word in re.findall(r"\w+", text[:200_000].lower()):
+        place = zlib.crc32(word.encode())
+        vector[place % 256] += min(len(word), 9) * (1 if place & 256 else -1)  # long stands in for rare
+    norm = math.hypot(*vector) or 1.0
     return [x / norm for x in vector]
 
 
 async def _embeddings(request: Request) -> Response:
-    raw, body = await _read(request, [EMBEDDING])
+    body = await _read(request, (EMBEDDING,))
     texts = [body["input"]] if isinstance(body.get("input"), str) else body.get("input")
-    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
-        raise RequestError("input must be a string or a list of strings that is not empty.", "input")
-    vectors: list[Any] = [embed(text) for text in texts]
-    if body.get("encoding_format") == "base64":  # what the openai client asks for unless told otherwise
-        vectors = [base64.b64encode(struct.pack("<256f", *vector)).decode() for vector in vectors]
-    data = [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(vectors)]
-    usage = {"prompt_tokens": len(raw) // 4 + 1, "total_tokens": len(raw) // 4 + 1}
-    return _json({"object": "list", "model": EMBEDDING, "data": data, "usage": usage})
+    fine = isinstance(texts, list) and texts and all(isinstance(text, str) for text in texts)
+    _check(fine, "input must be a string or a list of strings that is not empty.")
+    data = [{"object": "embedding", "index": i, "embedding": embed(text)} for i, text in enumerate(texts)]
+    usage = dict.fromkeys(("prompt_tokens", "total_tokens"), sum(map(len, texts)) // 4 + 1)
+    return JSONResponse({"object": "list", "model": EMBEDDING, "data": data, "usage": usage})
 
 
 async def _models(request: Request) -> Response:
     owned = {"object": "model", "created": 0, "owned_by": "rehearsal"}
-    return _json({"object": "list", "data": [{"id": name, **owned} for name in [*ROLES, EMBEDDING]]})
+    return JSONResponse({"object": "list", "data": [{"id": name, **owned} for name in (*ROLES, EMBEDDING)]})
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestError)
-    return _json({"error": error.body}, error.status)
+    status, told = getattr(error, "status_code", 500), getattr(error, "detail", "")
+    code = "model_not_found" if status == 404 else None
+    body = {"message": told, "type": "invalid_request_error", "param": None, "code": code}
+    return JSONResponse({"error": body}, status)
 
 
-def create_app() -> Starlette:
-    """Return a new application; it keeps no state, so one serves any number of clients."""
-    chat = Route("/v1/chat/completions", _chat, methods=["POST"])
-    routes = [chat, Route("/v1/embeddings", _embeddings, methods=["POST"]), Route("/v1/models", _models)]
-    return Starlette(routes=routes, exception_handlers={RequestError: _refuse})
-
-
-app = create_app()
+_ROUTES = {"/v1/chat/completions": _chat, "/v1/embeddings": _embeddings}
+app = Starlette(
+    routes=[
+        Route("/v1/models", _models),
+        *(Route(path, do, methods=["POST"]) for path, do in _ROUTES.items()),
+    ],
+    exception_handlers={HTTPException: _refuse},
+)
