@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -190,12 +191,13 @@ def _nearest(a: Points, b: Points) -> tuple[np.ndarray, np.ndarray]:
         return found.min(axis=1), found.min(axis=0)
     near_a, near_b, least = np.empty(len(a), np.int64), np.zeros(len(b), np.int64), np.full(len(b), np.inf)
     columns = np.arange(len(b))
-    for start, block in _squares(a, b):
-        near_a[start : start + len(block)] = block.argmin(axis=1)
-        rows = block.argmin(axis=0)
-        values = block[rows, columns]
-        closer = values < least
-        least[closer], near_b[closer] = values[closer], rows[closer] + start
+    with _one_thread():
+        for start, block in _squares(a, b):
+            near_a[start : start + len(block)] = block.argmin(axis=1)
+            rows = block.argmin(axis=0)
+            values = block[rows, columns]
+            closer = values < least
+            least[closer], near_b[closer] = values[closer], rows[closer] + start
     return np.sqrt(((a - b[near_a]) ** 2).sum(axis=1)), np.sqrt(((b - a[near_b]) ** 2).sum(axis=1))
 
 
@@ -214,17 +216,35 @@ def _squares(a: Points, b: Points) -> Iterator[tuple[int, np.ndarray]]:
         yield start, block
 
 
+def _one_thread() -> Any:
+    """Keep the matrix products on one thread: the blocks are too thin to share, and sums stay the same to the last bit."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    return threadpool_limits(1, user_api="blas")
+
+
 def _mean_pairwise(x: Points) -> float:
     from scipy.spatial.distance import pdist
 
     pairs = len(x) * (len(x) - 1)
     if len(x) ** 2 <= _DIRECT:
         return float(2 * pdist(x).sum() / pairs)
-    total = 0.0
-    for start, block in _squares(x, x):
-        np.fill_diagonal(block[:, start:], 0.0)
-        total += float(np.sqrt(np.clip(block, 0, None, out=block), out=block).sum())
-    return total / pairs
+    x = x - x.mean(axis=0)
+    norms, turned = np.einsum("ij,ij->i", x, x), np.ascontiguousarray(-2 * x.T)
+    total, step = 0.0, max(1, _BLOCK // len(x))
+    room = np.empty(step * len(x))
+    with _one_thread():
+        for start in range(
+            0, len(x), step
+        ):  # a block of rows against those from it on: every pair is met once
+            rows = min(step, len(x) - start)
+            block = room[: rows * (len(x) - start)].reshape(rows, -1)
+            np.matmul(x[start : start + rows], turned[:, start:], out=block)
+            block += norms[start:]
+            block += norms[start : start + rows, None]
+            np.sqrt(np.maximum(block, 0, out=block), out=block)
+            total += float(block[:, rows:].sum()) + float(np.triu(block[:, :rows], 1).sum())
+    return 2 * total / pairs
 
 
 def _centers(x: Points, clusters: int) -> Points:
