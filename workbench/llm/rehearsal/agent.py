@@ -1,8 +1,7 @@
 """The rehearsal agent: rule-based customer service that knows what the request tells it and nothing else.
 
-Nothing is kept between calls. From the messages alone it rereads what the customer said (`hearing`), and turns it
-into look-ups, questions or a proposal (`shop`, `airline`). A "yes" agrees to the plan of the messages up to the
-proposal, which is simply made again.
+Nothing is kept between calls: each rereads the conversation (`hearing`) and makes a plan (`shop`). A "yes" agrees to
+the plan of the messages up to the proposal, which is simply made again.
 """
 
 from __future__ import annotations
@@ -10,133 +9,105 @@ from __future__ import annotations
 import json
 import re
 
-from workbench.llm.rehearsal.airline import airline
-from workbench.llm.rehearsal.hearing import ASK, NO, Call, Json, Talk, failed, has
+from workbench.llm.rehearsal.hearing import ASK, WORDS, Call, Json, Talk, clauses, has, say
 from workbench.llm.rehearsal.shop import Plan, Shop
 
-HOLD = "YOU ARE BEING TRANSFERRED TO A HUMAN AGENT. PLEASE HOLD ON."
-YES = r"\b(?:yes|yeah?|yep|yup|sure|ok(?:ay)?|confirm(?:ed)?|go (?:ahead|for it)|proceed|do it|correct|please do|fine|right|agree|works)\b"
-HUMAN = r"\b(?:human|representative|supervisor|manager|real person|live agent|transfer me)\b"
-
-
-def _plan(talk: Talk) -> Plan:
-    return airline(talk) if "reservations" in talk.user else Shop(talk).plan
+HOLD = WORDS["hold"]
 
 
 def _identify(talk: Talk, offered: set[str], seed: int) -> Call | str:
     """The next look-up by which the customer may be found, or what to ask for when none is left."""
-    said = " ".join(text for _, text, _ in talk.turns)
-    ids = re.findall(r"\b[a-z]+_[a-z]+_\d+\b", said.lower())
+    said, cues = " ".join(text for _, text, _ in talk.turns), WORDS["identity"]
+    ids = re.findall(cues["user_id"], said.lower())
     tries: list[Call] = [("get_user_details", {"user_id": i}) for i in ids]
-    tried = any(c[1].startswith(("find_user", "get_user")) for c in talk.calls)
-    ask = "your user ID"
+    tried, ask = any(c[1].startswith(("find_user", "get_user")) for c in talk.calls), "your user ID"
     if "find_user_id_by_email" in offered:
-        emails = re.findall(r"[\w.+-]+@[\w-]+(?:\.\w+)+", said)
-        word = r"([A-Za-z][A-Za-z'-]+)"
-        pairs = re.findall(
-            rf"(?:name is|name's|name:|[Ii] am|[Ii]'?m|[Tt]his is|[Ii]t'?s) {word} {word}", said
-        )
-        pairs += re.findall(
-            rf"\b{word},? {word}\W+(?:(?:and|in|from|my|zip|code|zipcode|is|living)\W+)*\d{{5}}", said
-        )
-        pairs += re.findall(r"\b([A-Z][a-z'-]+) ([A-Z][a-z'-]+)\b", said) + [
-            tuple(i.split("_")[:2]) for i in ids
-        ]
-        pairs = [
-            p for p in pairs if not {"and", "is", "in", "about", "the", "my", "not"} & {w.lower() for w in p}
-        ]
-        zips = re.findall(r"(?<![#\w])\d{5}(?!\w)", said)[::-1]
-        people = [{"first_name": a.title(), "last_name": b.title(), "zip": z} for z in zips for a, b in pairs]
-        tries = [("find_user_id_by_email", {"email": e.lower()}) for e in emails]
-        tries += [("find_user_id_by_name_zip", person) for person in people[:12]]
-        ask = "your full name and zip code"
-        ask += ", or your user ID" if talk.asked(ask, -1) > 1 else ""
-        ask = ask if tried or talk.asked("email", -1) else f"your email address, or {ask}"
-    lead = [
-        "I'd be glad to look into that.",
-        "I can help you with that.",
-        "Sure, let me look into this with you.",
-    ][seed % 3]
-    lead = "I'm sorry, I can't find an account with that." if tried else lead
-    may = ["To find your account, may I have", "Could you give me", "To start, could you tell me"][seed % 3]
-    return next((t for t in tries if not talk.called(t)), f"{lead} {may} {ask}?")
+        names = [p for cue in cues["names"] for p in re.findall(cue.replace("{w}", cues["word"]), said)]
+        people = [(p, z) for z in re.findall(cues["zip"], said)[::-1] for p in dict.fromkeys(names)]
+        tries += [("find_user_id_by_email", {"email": e}) for e in re.findall(cues["email"], said.lower())]
+        for (first, last), code in people[:12]:
+            person = {"first_name": first.title(), "last_name": last.title(), "zip": code}
+            tries.append(("find_user_id_by_name_zip", person))
+        ask = "your full name and zip code" + (", or your user ID" if talk.asked("zip code") > 1 else "")
+        ask = ask if tried or talk.asked("email") else f"your email address, or {ask}"
+    question = f"{say('lost' if tried else 'found', seed)} {say('may', seed, what=ask)}"
+    return next((call for call in tries if call not in talk.done), question)
+
+
+def _plan(talk: Talk) -> Plan:
+    return _flights(talk) if "reservations" in talk.user else Shop(talk).plan
+
+
+def _flights(talk: Talk) -> Plan:
+    """Cancellations by the rules of the policy; other changes of a reservation go to a human agent."""
+    plan, text, kinds = Plan(), talk.recent, {kind for kind, _ in clauses(talk.recent)} & {"cancel", "change"}
+    booked = [r for r in talk.records["reservation_id"].values() if r["status"] != "cancelled" and kinds]
+    named = [r for r in booked if r["reservation_id"].lower() in text]
+    named = named or (booked if len(booked) < 2 or has("all", text) else [])
+    if booked and not named:
+        trips = [f"{r['reservation_id']}: {r['origin']} to {r['destination']}" for r in booked]
+        plan.questions.append(say("reservation", lines="\n- ".join(trips)))
+    for r in named:
+        key, covered = r["reservation_id"], r["insurance"] == "yes" and has("excuse", text)
+        if "cancel" not in kinds:
+            plan.fetch.append(("transfer_to_human_agents", {"summary": f"A change of {key} is wanted."}))
+        elif covered or r["cabin"] == "business" or r["created_at"][:10] in talk.policy:
+            plan.propose(("cancel_reservation", {"reservation_id": key}), key=key)
+        else:
+            plan.notes.append(say("kept", key=key))
+    return plan
 
 
 def _next(talk: Talk, offered: set[str], seed: int) -> Call | str:
+    """The next look-up, or what to say."""
     at, text, _ = talk.turns[-1] if talk.turns else (-1, "", "")
-    low = text.lower()
     if any(c[1].startswith("transfer") for c in talk.calls):
         return HOLD
+    wanted: list[Call] = [("get_user_details", {"user_id": talk.user_id})] if talk.user_id else []
+    for kind in ("order", "reservation"):
+        wanted += [(f"get_{kind}_details", {f"{kind}_id": key}) for key in talk.user.get(f"{kind}s", ())]
+    unread = [call for call in wanted if call[0] in offered and call not in talk.done]
     lost = len(talk.turns) > 25 or sum(c[0] > at for c in talk.calls) > 16
-    if lost or (has(HUMAN, low) and not NO.match(low)):
+    lost = lost or bool(talk.user_id and not unread and len(talk.user) < 2)
+    if lost or (has("human", text.lower()) and not has("no", text.lower())):
         return "transfer_to_human_agents", {"summary": f"The customer needs a human agent: {text[:200]}"}
     if not talk.user_id:
         return _identify(talk, offered, seed)
-    wanted: list[Call] = [("get_user_details", {"user_id": talk.user_id})]
-    for kind in ("order", "reservation"):
-        wanted += [(f"get_{kind}_details", {f"{kind}_id": key}) for key in talk.user.get(kind + "s", ())]
-    if open_ := [call for call in wanted if call[0] in offered and not talk.called(call)]:
-        return open_[0]
-    if not talk.user:
-        return "transfer_to_human_agents", {"summary": "The customer's record cannot be read."}
+    if unread:
+        return unread[0]
     plan = _plan(talk)
-    return next((call for call in plan.fetch if not talk.called(call)), _speak(talk, plan, at, low, seed))
+    return next((call for call in plan.fetch if call not in talk.done), _speak(talk, plan, at, seed))
 
 
-def _speak(talk: Talk, plan: Plan, at: int, low: str, seed: int) -> str:
-    told = " ".join(said for _, said in talk.says)
-    writes = talk.written(at)
-    parts = [
-        f"Unfortunately that did not go through ({c[3].removeprefix('Error: ')})."
-        for c in writes
-        if failed(c[3])
-    ]
-    if len(parts) < len(writes):
-        done = [
-            "All done, this has been processed.",
-            "That has been completed.",
-            "Done, this is now processed.",
-        ]
-        parts.append(done[seed % 3])
-    notes = list(dict.fromkeys(plan.notes))
-    repeat = notes[-1:] if not (parts or plan.questions or plan.lines) else []
-    parts += [note for note in notes if note not in told] or repeat
+def _speak(talk: Talk, plan: Plan, at: int, seed: int) -> str:
+    """What was done, what has to be said, then one question, the proposal, or an offer of more help."""
+    told, writes = " ".join(said for _, said in talk.says), talk.written(at)
+    errors = [c[3].removeprefix("Error: ") for c in writes if c[3].startswith("Error")]
+    parts = [say("failed", seed, why=why) for why in errors]
+    parts += [say("done", seed)] if len(errors) < len(writes) else []
+    parts += [note for note in dict.fromkeys(plan.notes) if note not in told]
+    parts += plan.notes[-1:] if not (parts or plan.questions or plan.lines) else []
     if plan.questions:
         parts.append(plan.questions[0])
     elif plan.lines:
-        body, total = plan.lines[0], ""
-        if len(plan.lines) > 1:
-            body = "; ".join(f"({n}) {line}" for n, line in enumerate(plan.lines, 1))
-            total = (
-                f" In total you {'get back' if plan.back > 0 else 'pay'} ${abs(plan.back):.2f}."
-                if plan.back
-                else ""
-            )
-        lead = ["Here is what I would do", "These are the details", "To sum up"][seed % 3]
-        parts.append(f"{lead}: {body}.{total} Shall I go ahead {ASK}?")
-    elif parts or talk.written(0) or has(r"that'?s (?:all|it)|nothing", low):
+        lines = "; ".join(f"({n}) {line}" for n, line in enumerate(plan.lines, 1))
+        total = f" In total you {'get back' if plan.back > 0 else 'pay'} ${abs(plan.back):.2f}."
         parts.append(
-            ["Is there anything else I can help you with?", "Can I help you with anything else?"][seed % 2]
+            say("propose", seed, lines=lines, total=total if plan.back and len(plan.lines) > 1 else "")
         )
     else:
-        what = (
-            "cancel or change a reservation"
-            if "reservations" in talk.user
-            else "return, exchange or cancel something"
-        )
-        parts.append(
-            f"Could you tell me what you would like to do, for instance {what}, and which one it is about?"
-        )
+        parts.append(say("else" if parts or talk.written(0) else "open", seed))
     return " ".join(parts)
 
 
 def _agreed(messages: list[Json], talk: Talk) -> Call | None:
     """The next action of a proposal that the customer's last turn agreed to, if it did and one is left."""
-    at, text, _ = talk.turns[-1]
-    low = text.lower()
-    proposed = _plan(Talk(messages[: max(i for i, _ in talk.says if i < at)])).actions
+    at, text, asked = talk.turns[-1] if talk.turns else (-1, "", "")
     done = [c[1:3] for c in talk.written(at)]
-    if not done and (not has(YES, low) or NO.match(low) or _plan(talk).actions != proposed):
+    if ASK not in asked or (not done and (not has("yes", text.lower()) or has("no", text.lower()))):
+        return None
+    proposed = _plan(Talk(messages[: max(i for i, _ in talk.says if i < at)])).actions
+    if not done and _plan(talk).actions != proposed:
         return None
     return next((action for action in proposed if action not in done), None)
 
@@ -146,10 +117,8 @@ def reply(messages: list[Json], tools: list[Json], seed: int = 0) -> Json:
 
     Parameters
     ----------
-    messages
-        The OpenAI messages: the policy, the conversation, and the results of earlier calls.
-    tools
-        The ``tools`` field of the request.
+    messages, tools
+        The OpenAI messages so far, and the ``tools`` field of the request.
     seed
         Chooses among wordings, nothing else.
 
@@ -160,12 +129,9 @@ def reply(messages: list[Json], tools: list[Json], seed: int = 0) -> Json:
     """
     offered = {tool["function"]["name"] for tool in tools}
     talk = Talk(messages)
-    agreed = _agreed(messages, talk) if talk.turns and ASK in talk.turns[-1][2] else None
-    step = agreed or _next(talk, offered, seed)
-    if not isinstance(step, str) and step[0] not in offered:
-        step = "I'm sorry, I can't look into that here. Is there anything else I can help you with?"
-    if isinstance(step, str):
-        return {"role": "assistant", "content": step}
+    step = _agreed(messages, talk) or _next(talk, offered, seed)
+    if isinstance(step, str) or step[0] not in offered:
+        return {"role": "assistant", "content": step if isinstance(step, str) else say("unable", seed)}
     function = {"name": step[0], "arguments": json.dumps(step[1])}
-    call = {"id": f"call_{len(messages)}", "type": "function", "function": function}
-    return {"role": "assistant", "content": None, "tool_calls": [call]}
+    calls = [{"id": f"call_{len(messages)}", "type": "function", "function": function}]
+    return {"role": "assistant", "content": None, "tool_calls": calls}
