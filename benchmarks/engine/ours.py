@@ -1,4 +1,4 @@
-"""This engine's side of the benchmark: real client, sandbox, batches, scoring and run directory. Prints JSON.
+"""Our side of the benchmark: real client, sandbox, batches, scoring and run directory. Prints JSON.
 
 Run by ``python benchmarks/engine``; each part is a process of its own, so that memory and imports are its own.
 """
@@ -88,7 +88,9 @@ def settings(url: str, n: int, *, proposals: int = 1, concurrency: int = 64) -> 
     )
 
 
-def generations(url: str, n: int, latency: float, *, proposals: int, workers: int, steps: int, **faults: float) -> Any:
+def generations(
+    url: str, n: int, latency: float, *, proposals: int, workers: int, steps: int, **faults: float
+) -> Any:
     """Time generations of a run; the base episodes and generation 0 come before, without latency."""
     tell(url, **CLEAN)
     with tempfile.TemporaryDirectory() as folder:

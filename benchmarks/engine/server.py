@@ -14,7 +14,7 @@ import json
 import random
 import re
 from collections import Counter
-from typing import Any
+from typing import Any, ClassVar
 
 USER_TURNS = 6
 SAID = (
@@ -82,8 +82,8 @@ class State:
     broken = 0.0
     malformed = 0.0
     seed = 7
-    count: Counter[str] = Counter()
-    sent: Counter[bytes] = Counter()
+    count: ClassVar[Counter[str]] = Counter()
+    sent: ClassVar[Counter[bytes]] = Counter()
     in_flight = 0
 
 
@@ -110,7 +110,11 @@ def reply(raw: bytes) -> tuple[int, bytes]:
         "created": 0,
         "model": body["model"],
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": len(raw) // 4, "completion_tokens": len(text) // 4, "total_tokens": len(raw) // 4},
+        "usage": {
+            "prompt_tokens": len(raw) // 4,
+            "completion_tokens": len(text) // 4,
+            "total_tokens": len(raw) // 4,
+        },
     }
     return 200, json.dumps(found).encode()
 
@@ -167,7 +171,9 @@ class Wire(asyncio.Protocol):
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
-    server = await asyncio.get_running_loop().create_server(Wire, "127.0.0.1", parser.parse_args().port, backlog=1000)
+    server = await asyncio.get_running_loop().create_server(
+        Wire, "127.0.0.1", parser.parse_args().port, backlog=1000
+    )
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
