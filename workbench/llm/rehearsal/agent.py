@@ -1,7 +1,6 @@
 """The rehearsal agent: rule-based customer service that knows what the request tells it and nothing else.
 
-Nothing is kept between calls: each rereads the conversation (`hearing`) and makes a plan (`shop`). A "yes" agrees to
-the plan of the messages up to the proposal, which is simply made again.
+Each call rereads the conversation (`hearing`) and plans anew (`shop`); a "yes" agrees to the plan proposed before it.
 """
 
 from __future__ import annotations
@@ -9,10 +8,8 @@ from __future__ import annotations
 import json
 import re
 
-from workbench.llm.rehearsal.hearing import ASK, WORDS, Call, Json, Talk, clauses, has, say
+from workbench.llm.rehearsal.hearing import ASK, HOLD, WORDS, Call, Json, Talk, clauses, has, say
 from workbench.llm.rehearsal.shop import Plan, Shop
-
-HOLD = WORDS["hold"]
 
 
 def _identify(talk: Talk, offered: set[str], seed: int) -> Call | str:
@@ -35,11 +32,9 @@ def _identify(talk: Talk, offered: set[str], seed: int) -> Call | str:
 
 
 def _plan(talk: Talk) -> Plan:
-    return _flights(talk) if "reservations" in talk.user else Shop(talk).plan
-
-
-def _flights(talk: Talk) -> Plan:
-    """Cancellations by the rules of the policy; other changes of a reservation go to a human agent."""
+    """What the shop decides; of flights, cancellations that the policy allows, other changes go to a human."""
+    if "reservations" not in talk.user:
+        return Shop(talk).plan
     plan, text, kinds = Plan(), talk.recent, {kind for kind, _ in clauses(talk.recent)} & {"cancel", "change"}
     booked = [r for r in talk.records["reservation_id"].values() if r["status"] != "cancelled" and kinds]
     named = [r for r in booked if r["reservation_id"].lower() in text]
@@ -73,28 +68,23 @@ def _next(talk: Talk, offered: set[str], seed: int) -> Call | str:
         return "transfer_to_human_agents", {"summary": f"The customer needs a human agent: {text[:200]}"}
     if not talk.user_id:
         return _identify(talk, offered, seed)
-    if unread:
-        return unread[0]
-    plan = _plan(talk)
+    plan = Plan(unread) if unread else _plan(talk)
     return next((call for call in plan.fetch if call not in talk.done), _speak(talk, plan, at, seed))
 
 
 def _speak(talk: Talk, plan: Plan, at: int, seed: int) -> str:
     """What was done, what has to be said, then one question, the proposal, or an offer of more help."""
     told, writes = " ".join(said for _, said in talk.says), talk.written(at)
-    errors = [c[3].removeprefix("Error: ") for c in writes if c[3].startswith("Error")]
-    parts = [say("failed", seed, why=why) for why in errors]
-    parts += [say("done", seed)] if len(errors) < len(writes) else []
+    parts = [say("failed", seed, why=c[3]) for c in writes if c[3].startswith("Error")]
+    parts += [say("done", seed)] if len(parts) < len(writes) else []
     parts += [note for note in dict.fromkeys(plan.notes) if note not in told]
     parts += plan.notes[-1:] if not (parts or plan.questions or plan.lines) else []
     if plan.questions:
         parts.append(plan.questions[0])
     elif plan.lines:
         lines = "; ".join(f"({n}) {line}" for n, line in enumerate(plan.lines, 1))
-        total = f" In total you {'get back' if plan.back > 0 else 'pay'} ${abs(plan.back):.2f}."
-        parts.append(
-            say("propose", seed, lines=lines, total=total if plan.back and len(plan.lines) > 1 else "")
-        )
+        total = f"{'get back' if plan.back > 0 else 'pay'} ${abs(plan.back):.2f}"
+        parts.append(say("propose", seed, lines=lines, total=total))
     else:
         parts.append(say("else" if parts or talk.written(0) else "open", seed))
     return " ".join(parts)
@@ -107,25 +97,17 @@ def _agreed(messages: list[Json], talk: Talk) -> Call | None:
     if ASK not in asked or (not done and (not has("yes", text.lower()) or has("no", text.lower()))):
         return None
     proposed = _plan(Talk(messages[: max(i for i, _ in talk.says if i < at)])).actions
-    if not done and _plan(talk).actions != proposed:
-        return None
-    return next((action for action in proposed if action not in done), None)
+    stale = not done and _plan(talk).actions != proposed
+    return None if stale else next((action for action in proposed if action not in done), None)
 
 
 def reply(messages: list[Json], tools: list[Json], seed: int = 0) -> Json:
-    """Answer as the agent: one message to the customer, or one tool call.
+    """Answer as the agent: a message with ``content``, or with one entry in ``tool_calls``.
 
     Parameters
     ----------
-    messages, tools
-        The OpenAI messages so far, and the ``tools`` field of the request.
-    seed
-        Chooses among wordings, nothing else.
-
-    Returns
-    -------
-    dict
-        An OpenAI assistant message, with ``content`` or with one entry in ``tool_calls``.
+    messages, tools, seed
+        The OpenAI messages so far, the ``tools`` field of the request, and what chooses among wordings.
     """
     offered = {tool["function"]["name"] for tool in tools}
     talk = Talk(messages)

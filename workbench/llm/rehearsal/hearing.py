@@ -16,7 +16,7 @@ Call = tuple[str, Json]
 Names = tuple[str, ...]
 WORDS = tomllib.loads(resources.files(__package__).joinpath("agent.toml").read_text("utf-8"))
 CUES = {name: re.compile("|".join(patterns)) for name, patterns in WORDS["cues"].items()}
-ASK, SAME, SIZES = WORDS["ask"], WORDS["same"], WORDS["sizes"]
+ASK, HOLD, SAME, SIZES = WORDS["ask"], WORDS["hold"], WORDS["same"], WORDS["sizes"]
 _VERB = re.compile("|".join(f"(?P<{kind}>{'|'.join(cues)})" for kind, cues in WORDS["verbs"].items()))
 _SYNONYM = re.compile(rf"\b(?:{'|'.join(SAME)})\b")
 
@@ -101,10 +101,8 @@ class Talk:
         self.names = tuple(sorted({i["name"] for order in self.orders.values() for i in order["items"]}))
         self.done = [call[1:3] for call in self.calls]
         wrote = max((c[0] for c in self.written(-1)), default=-1)
-        ends = [
-            at for at, text, asked in self.turns if ASK in asked and (at < wrote or has("no", text.lower()))
-        ]
-        self.settled = max(ends, default=-1)
+        answers = [(at, text.lower()) for at, text, asked in self.turns if ASK in asked]
+        self.settled = max((at for at, text in answers if at < wrote or has("no", text)), default=-1)
         self.recent = " ".join(plain(text) for at, text, _ in self.turns if at > self.settled)
 
     def _learn(self, call: tuple[int, str, Json, str]) -> None:
@@ -177,8 +175,7 @@ def _segments(clause: str, found: list[tuple[int, int, Names]]) -> list[tuple[Na
     for (_, end, _), (start, *_) in pairwise(found):
         cuts.append(max(clause.rfind(",", end, start) + 1, clause.rfind(" and ", end, start) + 1) or start)
     for (_, end, names), left, right in [*zip(found, cuts, [*cuts[1:], len(clause)], strict=False)][::-1]:
-        split = CUES["to"].search(clause, end, right)
-        cut = split.start() if split else right
+        cut = split.start() if (split := CUES["to"].search(clause, end, right)) else right
         goal = clause[cut:right] if len(clause[cut:right].split()) > 2 else goal
         parts.append((names, clause[left:cut], goal or clause[left:cut]))
     return parts or [((), clause, clause)]
@@ -214,9 +211,14 @@ def fitting(goals: list[str], item: Json, product: Json) -> list[Json] | None:
         if re.search(rf"same (?:\w+ )?(?:and )?{plain(key).split()[-1][:5]}", text):
             want.setdefault(key, {old[key]})
     fit = [v for v in stock if all(v["options"][k] in x for k, x in want.items())]
+
+    def rank(value: str) -> float:
+        number = re.match(r"\d+(?:\.\d+)?", value)
+        return float(number[0] if number else WORDS["ranks"].get(value.lower(), -1))
+
     if way := bool(has("up", text)) - bool(has("down", text)):
         free = [k for k in old if k not in want]
-        fit = [v for v in fit if any(way * (_rank(v["options"][k]) - _rank(old[k])) > 0 for k in free)]
+        fit = [v for v in fit if any(way * (rank(v["options"][k]) - rank(old[k])) > 0 for k in free)]
     price = bool(has("cheap", text)) - bool(has("dear", text))
 
     def grade(v: Json) -> tuple[float, ...]:
@@ -224,8 +226,3 @@ def fitting(goals: list[str], item: Json, product: Json) -> list[Json] | None:
         return price * v["price"], pleases, -sum(v["options"][k] == x for k, x in old.items()), v["price"]
 
     return sorted(fit, key=grade)[:1] if want or liked or price or way else None
-
-
-def _rank(value: str) -> float:
-    number = re.match(r"\d+(?:\.\d+)?", plain(value))
-    return float(number[0] if number else WORDS["ranks"].get(plain(value), -1))

@@ -38,7 +38,6 @@ class Shop:
 
     def __init__(self, talk: Talk) -> None:
         self.talk, self.plan = talk, Plan()
-        self.methods: dict[str, Json] = talk.user["payment_methods"]
         jobs: dict[tuple[str, str], list[tuple[Json, Json]]] = {}
         for wish in listen(talk):
             for order, item in self._find(wish):
@@ -52,18 +51,16 @@ class Shop:
         """The order items a wish is about; asks or explains where that is not plain."""
         talk, plan, text = self.talk, self.plan, " ".join([wish.which, *wish.goal])
         if wish.kind == "address":
-            self._move(wish, text)
-            return []
+            return self._move(wish, text)
         known = [talk.orders[o] for o in wish.orders if o in talk.orders]
         if (wish.orders and not known) or not (wish.orders or wish.names or has("whole", text)):
             plan.questions.append(say("no order" if wish.orders else "what", kind=wish.kind))
             return []
-        pairs = [(o, i) for o in known or talk.orders.values() for i in o["items"]]
-        pairs = [p for p in pairs if p[1]["name"] not in wish.spare]
-        pairs = [p for p in pairs if p[1]["name"] in (wish.names or talk.names)]
+        named = set(wish.names or talk.names) - set(wish.spare)
+        pairs = [(o, i) for o in known or talk.orders.values() for i in o["items"] if i["name"] in named]
         found = [p for p in pairs if f"{wish.kind} {p[0]['status']}" in TOOLS]
         if not found:
-            states = {o["order_id"]: o["status"] for o, _ in pairs}
+            states = ", ".join(dict.fromkeys(f"{o['order_id']} is {o['status']}" for o, _ in pairs))
             plan.notes.append(say("impossible", kind=wish.kind, states=states or "no such item"))
         if not wish.names or not found:
             return found
@@ -97,13 +94,12 @@ class Shop:
     def _method(self, order: Json, due: float, swap: bool) -> str:
         """The payment method for an order: what the customer named, else asked for once, else the original."""
         talk, original = self.talk, order["payment_history"][0]["payment_method_id"]
-        cues = {m: d["source"] for m, d in self.methods.items() if d.get("balance", due) >= due}
-        cues = {m: c for m, c in cues.items() if swap or m == original or c == "gift_card"} or {
-            original: "other"
-        }
-        enough = sorted(cues, key=lambda m: m != original)
+        owned = talk.user["payment_methods"]
+        cues = {m: d["source"] for m, d in owned.items() if d.get("balance", due) >= due}
+        allowed = [m for m, cue in cues.items() if swap or m == original or cue == "gift_card"]
+        enough = sorted(allowed or [original], key=lambda m: m != original)
         for text in [text.lower() for at, text, _ in reversed(talk.turns) if at > talk.settled]:
-            named = [m for m in enough if m in text or has(cues[m], text)]
+            named = [m for m in enough if m in text or has(cues.get(m, "other"), text)]
             if named or "original" in text:
                 return (named or enough)[0]
         if len(enough) > 1 and not talk.asked("payment method would", talk.settled):
@@ -112,41 +108,38 @@ class Shop:
 
     def _propose(self, tool: str, order: Json, rows: list[tuple[Json, Json]]) -> None:
         """Propose what is wanted of one order's items, and what it costs or gives back."""
-        talk, key, items = self.talk, order["order_id"], [old for old, _ in rows]
-        swap = tool.startswith(("modify", "exchange"))
-        method, arguments = order["payment_history"][0]["payment_method_id"], {"order_id": key}
+        talk, arguments = self.talk, {"order_id": order["order_id"]}
+        method = order["payment_history"][0]["payment_method_id"]
+        swap, items = tool.startswith(("modify", "exchange")), [old for old, _ in rows]
+        items = order["items"] if tool.startswith("cancel") else items
+        due = round(sum(n["price"] for _, n in rows if swap) - sum(i["price"] for i in items), 2)
         if tool.startswith("cancel"):
-            items = order["items"]
             arguments["reason"] = "ordered by mistake" if has("mistake", talk.recent) else "no longer needed"
             if not has("reason", talk.recent) and not talk.asked("reason", talk.settled):
                 self.plan.questions.append(say("reason"))
-        due = round(sum(n["price"] for _, n in rows if swap) - sum(i["price"] for i in items), 2)
-        if not tool.startswith("cancel"):
+        else:
             arguments["item_ids"] = [old["item_id"] for old in items]
             arguments |= {"new_item_ids": [new["item_id"] for _, new in rows]} if swap else {}
             method = arguments["payment_method_id"] = self._method(order, due, swap)
         what = "; ".join(_label(old) + (f" for {_label(new)}" if swap else "") for old, new in rows)
         money = f"${abs(due):.2f} {'charged' if due > 0 else 'refunded'} to {method}"
-        self.plan.propose((tool, arguments), -due, what=what, order=key, money=money)
+        self.plan.propose((tool, arguments), -due, what=what, order=order["order_id"], money=money)
 
-    def _move(self, wish: Wish, text: str) -> None:
+    def _move(self, wish: Wish, text: str) -> list[tuple[Json, Json]]:
         """Propose another address for orders or for the profile."""
         talk, held = self.talk, [o for o in self.talk.orders.values() if "pending" in o["status"]]
         named = [o for o in held if o["order_id"] in wish.orders[:1]]
         named = named or [o for o in held if any(i["name"] in wish.names for i in o["items"])]
         orders = named or (held if has("whole", text) else [])
         current = [o["address"] for o in orders[:1]] or [talk.user["address"]]
-        target = self._address(text, current) or self._address(talk.recent, current)
-        if target is None:
-            return self.plan.questions.append(say("where"))
+        target = self._address(text, current) or self._address(talk.recent, current) or {}
+        self.plan.questions += [] if target else [say("where")]
         spot = ", ".join(filter(None, target.values()))
-        for key in [o["order_id"] for o in orders if o["address"] != target]:
-            self.plan.propose(
-                ("modify_pending_order_address", {"order_id": key, **target}), order=key, spot=spot
-            )
-        if has("profile", text) or not orders:
+        for key in [o["order_id"] for o in orders if target and o["address"] != target]:
+            self.plan.propose((TOOLS["move"], {"order_id": key, **target}), order=key, spot=spot)
+        if target and (has("profile", text) or not orders):
             self.plan.propose(("modify_user_address", {"user_id": talk.user_id, **target}), spot=spot)
-        return None
+        return []
 
     def _address(self, text: str, current: list[Json]) -> Json | None:
         """The address a customer means: a known place, another order's, the profile's, or one written out."""
