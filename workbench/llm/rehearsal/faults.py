@@ -7,8 +7,10 @@ import hashlib
 import json
 import random
 from collections import Counter
-from typing import Any
+from dataclasses import dataclass, field
 
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Each draws from its own share of the error rate: what an endpoint under load really does.
@@ -21,6 +23,7 @@ _ERRORS: tuple[tuple[int, dict[str, str]], ...] = (
 )
 
 
+@dataclass
 class Faults:
     """ASGI middleware in front of the rehearsal endpoint.
 
@@ -35,30 +38,20 @@ class Faults:
         else, so a run meets the same malformed answers whatever the order of its requests.
     """
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        latency: float = 0.0,
-        error_rate: float = 0.0,
-        malformed_rate: float = 0.0,
-        seed: int = 0,
-    ) -> None:
-        self.app, self.latency, self.seed = app, latency, seed
-        self.error_rate, self.malformed_rate = error_rate, malformed_rate
-        self.count: Counter[str] = Counter()
-        self._sent: Counter[bytes] = Counter()
+    app: ASGIApp
+    latency: float = 0.0
+    error_rate: float = 0.0
+    malformed_rate: float = 0.0
+    seed: int = 0
+    count: Counter[str] = field(default_factory=Counter)
+    _sent: Counter[bytes] = field(default_factory=Counter)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Fail, spoil or pass on one request."""
         if scope["type"] != "http" or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
-        body = b""
-        more = True
-        while more:
-            part = await receive()
-            body, more = body + part.get("body", b""), part.get("more_body", False)
+        body = await Request(scope, receive).body()
         name = hashlib.sha256(body).digest()
         self._sent[name] += 1
         rng = random.Random(f"{self.seed}:{name.hex()}:{self._sent[name]}")
@@ -67,7 +60,7 @@ class Faults:
         if luck < self.error_rate:
             status, headers = rng.choice(_ERRORS)
             self.count[f"error {status or 'cut'}"] += 1
-            await _fail(send, status, headers)
+            await _fail(scope, receive, send, status, headers)
             return
 
         async def again() -> Message:
@@ -77,14 +70,13 @@ class Faults:
             await self.app(scope, again, send)
             return
         self.count["malformed"] += 1
-        answer: dict[str, Any] = {}
+        parts: list[bytes] = []
 
         async def hold(message: Message) -> None:
-            answer.update({"status": message["status"]} if "status" in message else {})
-            answer["body"] = answer.get("body", b"") + message.get("body", b"")
+            parts.append(message.get("body", b""))
 
         await self.app(scope, again, hold)
-        await _reply(send, answer["status"], _spoil(answer["body"], rng))
+        await Response(_spoil(b"".join(parts), rng), 200, media_type="application/json")(scope, receive, send)
 
 
 def _spoil(body: bytes, rng: random.Random) -> bytes:
@@ -107,25 +99,11 @@ def _spoil(body: bytes, rng: random.Random) -> bytes:
     return json.dumps(answer).encode()
 
 
-async def _fail(send: Send, status: int, headers: dict[str, str]) -> None:
+async def _fail(scope: Scope, receive: Receive, send: Send, status: int, headers: dict[str, str]) -> None:
     if status:
-        text = json.dumps(
-            {"error": {"message": "a fault made on purpose", "type": "rehearsal_fault"}}
-        ).encode()
-        await _reply(send, status, text, headers)
+        error = {"error": {"message": "a fault made on purpose", "type": "rehearsal_fault"}}
+        await JSONResponse(error, status, headers)(scope, receive, send)
         return
     start = [(b"content-type", b"application/json"), (b"content-length", b"4096")]
     await send({"type": "http.response.start", "status": 200, "headers": start})
     await send({"type": "http.response.body", "body": b'{"choices": [', "more_body": False})
-
-
-async def _reply(send: Send, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
-    fields = {"content-type": "application/json", "content-length": str(len(body))} | (headers or {})
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [(k.encode(), v.encode()) for k, v in fields.items()],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})
