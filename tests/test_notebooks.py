@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -20,6 +21,7 @@ import pytest
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 NAMES = sorted(p.name for p in NOTEBOOKS.glob("*.ipynb"))
+ROOTS: dict[str, str] = {}
 SHOTS = os.environ.get("WORKBENCH_SCREENSHOTS")  # a folder: keep what the browser saw
 
 
@@ -91,6 +93,7 @@ def lab(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command += ["--LabApp.expose_app_in_browser=True"]
     places = {"SETTINGS": "settings", "WORKSPACES": "workspaces"}
     environment = {**os.environ, "WORKBENCH_RUN": str(small), "JUPYTER_CONFIG_DIR": str(root / "config")}
+    environment["WORKBENCH_CACHE"] = str(root / "cache")
     environment |= {f"JUPYTERLAB_{k}_DIR": str(root / v) for k, v in places.items()}
     with (root / "log").open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
@@ -104,7 +107,9 @@ def lab(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                     assert server.poll() is None, (root / "log").read_text()
                     assert time.monotonic() < until, "JupyterLab did not come up"
                     time.sleep(0.1)
-            yield f"http://127.0.0.1:{port}/lab/tree/NAME?token={token}&reset"
+            address = f"http://127.0.0.1:{port}/lab/tree/NAME?token={token}&reset"
+            ROOTS[address] = str(root / "notebooks")
+            yield address
         finally:
             server.terminate()
             server.wait(20)
@@ -133,6 +138,11 @@ def page(lab: str) -> Iterator[Any]:
         assert not wrong
 
 
+def _root(lab: str) -> str:
+    """Return the folder that a JupyterLab serves."""
+    return ROOTS[lab]
+
+
 def _open(page: Any, lab: str, name: str) -> None:
     """Open a notebook, run all its cells and wait until they are done."""
     page.goto(lab.replace("NAME", name))
@@ -158,6 +168,7 @@ def _shot(element: Any, name: str) -> None:
 def _theme(page: Any, name: str) -> None:
     page.evaluate(f"void window.jupyterapp.commands.execute('apputils:change-theme', {{theme: '{name}'}})")
     page.wait_for_function(f"() => document.body.dataset.jpThemeName === '{name}'")
+    page.wait_for_timeout(2000)  # the splash screen
 
 
 def test_stepping_through_a_run_in_jupyterlab(page: Any, lab: str, small: Path) -> None:
@@ -202,7 +213,7 @@ def test_stepping_through_a_run_in_jupyterlab(page: Any, lab: str, small: Path) 
     page.keyboard.press("7")
     view.locator(".turn.user").first.wait_for()
     view.locator("summary", has_text="user simulator's prompt").click()
-    view.locator("mark").wait_for()
+    view.locator("pre mark").wait_for()
     _theme(page, "JupyterLab Dark")
     _shot(view, "stepper_dark")
 
@@ -225,6 +236,107 @@ def test_a_live_generation_in_jupyterlab(page: Any, lab: str) -> None:
     _shot(view, "stepper_live")
     view.locator("[data-go=stop]").click()
     view.locator(".wb-live", has_text="stopped").wait_for()
+
+
+def test_changes_are_filtered_in_jupyterlab(page: Any, lab: str) -> None:
+    _open(page, lab, "02_generator_diffs.ipynb")
+    view = page.locator(".wb").first
+    view.scroll_into_view_if_needed()
+    assert view.locator("section").count() >= 1
+    for part in ("axes", "population prompt", "roleplay prompt", "logic", "text"):
+        view.locator(f"[name='part-{part}']").uncheck()
+    view.get_by_text("No change passes this filter").wait_for()
+    for name in ("line", "vain", "parts", "all"):
+        view.locator(f"[data-go='page:{name}']").click()
+        view.locator(f"[data-go='page:{name}'][aria-selected=true]").wait_for()
+    _shot(view, "diffs")
+
+
+def test_the_map_is_brushed_in_jupyterlab(page: Any, lab: str) -> None:
+    _open(page, lab, "04_persona_map.ipynb")
+    canvas = page.locator("canvas[data-marks]")
+    canvas.scroll_into_view_if_needed()
+    side = page.locator(".wb[aria-label='Selection of the map']")
+    canvas.focus()
+    page.keyboard.press("Escape")
+    side.get_by_text("Nothing is selected").wait_for()
+    box = canvas.bounding_box()
+    x, y, wide, high = box["x"], box["y"], box["width"], box["height"]
+    page.mouse.move(x + 10, y + 10)
+    page.mouse.down()
+    page.mouse.move(x + wide - 10, y + high - 10, steps=5)
+    page.mouse.up()
+    side.get_by_text(re.compile(r"^[\d,]+ selected$")).wait_for()
+    assert int(side.locator("h4").inner_text().split()[0].replace(",", "")) > 20
+    side.locator("[data-go^='open:']").first.click()
+    side.locator(".turn.user").first.wait_for()
+    _shot(page, "map")
+    marks = int(canvas.get_attribute("data-marks"))
+    page.locator("input[type=range][data-go=until]").focus()
+    page.keyboard.press("Home")
+    page.wait_for_function(f"() => +document.querySelector('canvas[data-marks]').dataset.marks < {marks}")
+    page.locator("input[name='layer-base']").uncheck()
+    page.locator("select[name=color]").select_option("likeness")
+    page.get_by_text("not scored").wait_for()
+    assert int(canvas.get_attribute("data-ms")) < 300
+
+
+def test_hostile_text_does_not_run_in_jupyterlab(page: Any, lab: str, small: Path, tmp_path: Path) -> None:
+    import polars as pl
+
+    from workbench.evolve import store
+    from workbench.evolve.run import open_run
+
+    evil = (
+        "<script>window.hacked=1</script><img src=x onerror='window.hacked=1'><svg onload='window.hacked=1'>"
+        "[x](javascript:window.hacked=1)\x1b[31m\u202e</textarea></table>"
+    )
+    copy = tmp_path / "hostile"
+    shutil.copytree(small, copy, ignore=shutil.ignore_patterns("lock"))
+    last = open_run(copy).candidate_ids[-1]
+    folder = copy / "candidates" / last
+    record = store.read_json(folder / "candidate.json")
+    (folder / "candidate.json").write_text(json.dumps(record | {"reason": evil}))
+    (folder / "program.py").write_text(
+        f"{(folder / 'program.py').read_text()}\n# {evil}\nx = '{'y' * 1_000_000}'\n"
+    )
+    (folder / "reflection.txt").write_text(evil)
+    for name, columns in {
+        "attempts": ["answer", "prompt", "reason"],
+        "personas": ["policy", "description", "reasoning"],
+    }.items():
+        frame = pl.read_parquet(folder / f"{name}.parquet")
+        frame.with_columns(pl.lit(evil).alias(c) for c in columns).write_parquet(folder / f"{name}.parquet")
+    turns = pl.read_parquet(folder / "turns.parquet")
+    turns.with_columns(content=pl.lit(evil + "z" * 1_000_000)).write_parquet(folder / "turns.parquet")
+    root = Path(_root(lab))
+    notebook = nbformat.v4.new_notebook(
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    )
+    code = f"import workbench as wb\nrun = wb.open_run({str(copy)!r})\nwb.show.stepper(run)"
+    notebook.cells = [nbformat.v4.new_code_cell(code), nbformat.v4.new_code_cell("wb.show.diffs(run)")]
+    nbformat.write(notebook, root / "hostile.ipynb")
+    _open(page, lab, "hostile.ipynb")
+    view = page.locator(".wb").first
+    for tab in (
+        "diff",
+        "axes",
+        "reflection",
+        "mutation",
+        "scores",
+        "personas",
+        "episodes",
+        "lineage",
+        "archive",
+    ):
+        view.locator(f"[data-go='tab:{tab}']").click()
+        view.locator(f"[data-go='tab:{tab}'][aria-selected=true]").wait_for()
+        for fold in view.locator(".wb-body summary").all():
+            fold.click()
+    view.locator("[data-go='tab:episodes']").click()
+    view.get_by_text("<script>window.hacked=1</script>").first.wait_for()
+    assert page.evaluate("window.hacked") is None
+    assert page.locator(".wb script, .wb img, .wb svg[onload]").count() == 0
 
 
 def test_scores_are_drawn_in_jupyterlab(page: Any, lab: str) -> None:

@@ -11,6 +11,7 @@ from workbench.measure.explain import explain
 from workbench.show.markup import esc
 from workbench.show.style import FEATURE_NAMES
 
+LIMIT = 4_000  # characters of a turn that are shown, and looked through
 Mark = tuple[int, int, str]
 # Lengths count every word of a turn: nothing in it stands out.
 LENGTHS = {"words_per_turn", "verbosity_cv", "front_loading_ratio", "opening_length"}
@@ -18,7 +19,9 @@ LENGTHS = {"words_per_turn", "verbosity_cv", "front_loading_ratio", "opening_len
 
 def marks(turns: pl.DataFrame) -> dict[int, list[Mark]]:
     """Return by turn of one dialogue the start, end and feature of what the fingerprint counted."""
-    spoken = turns.filter(pl.col("role") == "user").select("dialogue_id", "turn", "role", "content")
+    spoken = turns.filter(pl.col("role") == "user").select(
+        "dialogue_id", "turn", "role", pl.col("content").str.slice(0, LIMIT)
+    )
     out: dict[int, list[Mark]] = {}
     for feature in FEATURE_NAMES:
         if feature not in LENGTHS:
@@ -27,7 +30,7 @@ def marks(turns: pl.DataFrame) -> dict[int, list[Mark]]:
     return out
 
 
-def marked(text: str, found: Sequence[Mark], limit: int = 4_000) -> str:
+def marked(text: str, found: Sequence[Mark], limit: int = LIMIT) -> str:
     """Return a turn as HTML with its words highlighted; a highlight names its features.
 
     What concerns a turn as a whole, such as its being short, is left to the line below it.

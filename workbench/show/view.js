@@ -59,7 +59,7 @@ function render({ model, el }) {
       return event.stopPropagation();
     }
     if (target.matches("summary") && event.key === " ") return event.stopPropagation();
-    if (target.matches("input[type=range]") && event.key.startsWith("Arrow")) return event.stopPropagation();
+    if (target.matches("input[type=range]") && /^(Arrow|Home|End|Page)/.test(event.key)) return event.stopPropagation();
     const go = KEYS[event.key] ?? (/^[1-9]$/.test(event.key) ? `tab:${event.key}` : undefined);
     if (go) {
       event.preventDefault();
