@@ -141,8 +141,8 @@ def test_an_unknown_model_is_not_found_and_the_known_ones_are_named() -> None:
         (b"[]", "JSON object"),
         (b'{"model": "rehearsal-user"}', "messages"),
         (b'{"model": "rehearsal-user", "messages": []}', "messages"),
-        (b'{"model": "rehearsal-user", "messages": ["hi"]}', "messages[0]"),
-        (b'{"model": "rehearsal-user", "messages": [{"role": "user", "content": 3}]}', "messages[0].content"),
+        (b'{"model": "rehearsal-user", "messages": ["hi"]}', "messages must"),
+        (b'{"model": "rehearsal-user", "messages": [{"role": "user", "content": 3}]}', "messages must"),
         (b'{"model": "rehearsal-user", "messages": [{"role": "user", "content": "a"}], "seed": "x"}', "seed"),
         (b'{"model": "rehearsal-user", "messages": [{"role": "user", "content": "a"}], "tools": 1}', "tools"),
         (

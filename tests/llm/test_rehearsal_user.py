@@ -9,7 +9,7 @@ from statistics import mean
 import pytest
 from rehearsal_cases import COUNT, SCRIPT, everyone, system, talk
 
-from workbench.llm.rehearsal import scenario, user, voice
+from workbench.llm.rehearsal import user, voice
 
 
 def _turns(policy: str = "") -> list[str]:
@@ -143,8 +143,8 @@ def test_numbers_and_addresses_come_from_the_scenario_or_the_agent(number: int) 
 @pytest.mark.parametrize("number", range(COUNT))
 def test_every_request_of_the_scenario_is_put_before_the_customer_leaves(number: int) -> None:
     said = talk(number, seed=1)
-    spoken = scenario.stems(" ".join(said))
-    points = scenario.read(system(number)).points
+    spoken = user.stems(" ".join(said))
+    points = user.read(system(number))[0]
     assert points
     assert all(len(point.keys & spoken) >= 0.6 * len(point.keys) for point in points)
     assert said[-1].endswith("###STOP###")
@@ -152,9 +152,9 @@ def test_every_request_of_the_scenario_is_put_before_the_customer_leaves(number:
 
 def test_second_person_becomes_first_person() -> None:
     text = "You are sure that your lamp is broken and you want to return it"
-    assert scenario.first_person(text) == "I am sure that my lamp is broken and I'd like to return it"
-    assert scenario.first_person("Ask the agent to confirm the price") == "could you confirm the price"
-    assert scenario.first_person("You want the agent to tell you if you're eligible") == (
+    assert user.first_person(text) == "I am sure that my lamp is broken and I'd like to return it"
+    assert user.first_person("Ask the agent to confirm the price") == "could you confirm the price"
+    assert user.first_person("You want the agent to tell you if you're eligible") == (
         "I want you to tell me if I'm eligible"
     )
 

@@ -12,7 +12,7 @@ import pytest
 from rehearsal_cases import scenario
 
 from workbench.evolve import edits
-from workbench.llm.rehearsal import generator, mutation, reflection, voice
+from workbench.llm.rehearsal import generator, mutation, voice
 from workbench.simulate import program
 
 PROGRAMS = Path(program.__file__).parent / "programs"
@@ -78,13 +78,10 @@ def test_many_axes_still_fit_and_all_are_heard() -> None:
     assert all(on in policy for _, (_, on, _) in bank)
 
 
-def test_a_prompt_that_asks_for_strengths_gets_them() -> None:
-    request = (
-        "- lower = true: Type in lower case.\n\nMix the strengths of the habits. Write 150 to 250 words."
-    )
-    policies = [generator.reply([{"role": "user", "content": request}], seed) for seed in range(12)]
-    strengths = {round(voice.read(policy)["lower"], 2) for policy in policies}
-    assert len(strengths) > 2
+def test_what_a_prompt_says_of_customers_reaches_the_policy() -> None:
+    for wish in mutation.BANK["wishes"]:
+        request = f"- lower = true: Type in lower case.\n\nWrite 150 to 250 words.\n{wish}\nBe concrete."
+        assert wish in generator.reply([{"role": "user", "content": request}], 1)
 
 
 def test_the_filling_of_a_policy_says_nothing_about_manner() -> None:
@@ -99,7 +96,7 @@ def test_the_baselines_policies_are_middling() -> None:
 
 
 def test_at_least_a_third_of_the_bank_makes_users_less_human_and_each_entry_is_heard() -> None:
-    bank = mutation._BANK
+    bank = mutation.BANK
     away, toward = bank["away_from_people"], bank["toward_people"]
     assert len(mutation.BEHAVIORS) == len(away) + len(toward) >= 30
     assert 3 * len(away) >= len(mutation.BEHAVIORS)
@@ -163,8 +160,8 @@ def test_behaviors_are_drawn_uniformly_whatever_the_reflection_says() -> None:
         said = _mutate(SEED, seed, "Messages are too long and too courteous; use lower case.").splitlines()[0]
         if found := re.match(r"I add an axis, (\w+)", said):
             counts[found[1]] += 1
-    away = sum(counts[name] for name in mutation._BANK["away_from_people"])
-    expected = len(mutation._BANK["away_from_people"]) / len(counts)
+    away = sum(counts[name] for name in mutation.BANK["away_from_people"])
+    expected = len(mutation.BANK["away_from_people"]) / len(counts)
     assert away / sum(counts.values()) == pytest.approx(expected, abs=0.06)
     assert min(counts.values()) > 0
 
@@ -204,30 +201,21 @@ fitness: 0.412
 ## Mean fingerprint: this batch against people
 words_per_turn: 22.10 against 9.80
 politeness_rate: 0.61 against 0.22
+certainty_rate: 0.10 against 0.09
 short_utterance_rate: 0.02 against 0.31
-
-## Most human (P(human) 0.81)
-### Conversation
-agent: Hello
-customer: hi need to return a lamp
-customer: yes
-
-## Least human (P(human) 0.07)
-### Conversation
-agent: Hello
-customer: Hello! I would like to return the lamp that I bought, and I thank you very much for your kind help with it.
 """
 
 
-def test_a_reflection_compares_best_and_worst_in_prose_without_figures() -> None:
-    text = reflection.reply([{"role": "system", "content": ""}, {"role": "user", "content": _REQUEST}], 3)
+def test_a_reflection_names_what_is_furthest_from_people_in_prose_without_figures() -> None:
+    text = mutation.reflect([{"role": "system", "content": ""}, {"role": "user", "content": _REQUEST}], 3)
     assert len(text.split()) <= 300
     assert not re.search(r"\d|_", text)
-    assert "long and rounded, mostly courteous" in text
-    assert "too much text in a message" in text
-    assert "too little use of messages of a word or two" in text
+    assert text.index("too little use of messages of a word or two") < text.index(
+        "too much text in a message"
+    )
+    assert "certainty" not in text
 
 
 def test_a_reflection_on_nothing_is_still_prose() -> None:
-    text = reflection.reply([{"role": "user", "content": "There is nothing here."}], 1)
+    text = mutation.reflect([{"role": "user", "content": "There is nothing here."}], 1)
     assert 5 < len(text.split()) <= 300

@@ -1,12 +1,10 @@
 """The rehearsal endpoint as a Starlette application: chat completions, models and embeddings."""
 
-from __future__ import annotations
-
 import json
 import math
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from starlette.applications import Starlette
@@ -18,7 +16,7 @@ from starlette.routing import Route
 from workbench.llm.rehearsal import agent, generator, mutation, user
 
 Json = dict[str, Any]
-SPEAKERS = {
+SPEAKERS: dict[str, Callable[[list[Json], int], str]] = {
     "rehearsal-user": user.reply,
     "rehearsal-generator": generator.reply,
     "rehearsal-mutation": mutation.reply,
@@ -26,6 +24,7 @@ SPEAKERS = {
     "rehearsal-judge": lambda messages, seed: '{"verdict": "not sure", "score": 0.5, "reason": "none"}',
 }
 ROLES, EMBEDDING = (*SPEAKERS, "rehearsal-agent"), "rehearsal-embedding"
+LONGEST = 200_000  # characters of a text that are read
 
 
 def _check(fine: object, told: str, status: int = 400) -> None:
@@ -33,7 +32,7 @@ def _check(fine: object, told: str, status: int = 400) -> None:
         raise HTTPException(status, told)
 
 
-async def _read(request: Request, known: tuple[str, ...]) -> Json:
+async def _read(request: Request, known: tuple[str, ...]) -> Any:
     """Return the body; lone surrogates, which cannot be sent back, become question marks."""
     try:
         body = json.loads(json.dumps(await request.json(), ensure_ascii=False).encode("utf-8", "replace"))
@@ -44,58 +43,42 @@ async def _read(request: Request, known: tuple[str, ...]) -> Json:
     return body
 
 
-def _message(message: Any, where: str) -> Json:
-    """Return a message with its text as one string: text parts are joined, null is empty."""
-    _check(isinstance(message, dict) and isinstance(message.get("role"), str), f"{where} must have a role.")
-    content = message.get("content") or ""
-    if isinstance(content, list):
-        content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-    _check(isinstance(content, str), f"{where}.content must be a string or a list of text parts.")
-    return {**message, "content": content[:200_000]}
+def _text(content: Any) -> str:
+    """Return a message's content as one string: text parts are joined, null is empty."""
+    parts = content if isinstance(content, list) else [{"text": content or ""}]
+    return "".join(part["text"] for part in parts)[:LONGEST]
 
 
 async def _chat(request: Request) -> Response:
     body = await _read(request, ROLES)
-    given, seed, tools = body.get("messages"), body.get("seed") or 0, body.get("tools") or []
-    _check(isinstance(given, list) and given, "messages must be a list that is not empty.")
-    _check(isinstance(seed, int), "seed must be a whole number.")
-    _check(isinstance(tools, list) and all(isinstance(t, dict) for t in tools), "tools must be objects.")
+    try:
+        messages = [
+            {**m, "role": str(m["role"]), "content": _text(m.get("content"))} for m in body["messages"]
+        ]
+        tools, seed = [dict(tool) for tool in body.get("tools") or []], int(body.get("seed") or 0)
+    except (TypeError, KeyError, AttributeError, ValueError):
+        messages = []
+    _check(messages, "messages must be objects with role and text, tools objects, seed a whole number.")
     _check(body.get("n") in (None, 1), "The rehearsal endpoint gives one choice: n must be 1.")
-    messages = [_message(message, f"messages[{index}]") for index, message in enumerate(given)]
     speak, raw = SPEAKERS.get(body["model"]), await request.body()
-    spoken = (
-        {"role": "assistant", "content": speak(messages, seed)}
-        if speak
-        else agent.reply(messages, tools, seed)
-    )
+    spoken: Json = agent.reply(messages, tools, seed) if speak is None else {"content": speak(messages, seed)}
     sent, written = len(raw) // 4 + 1, len(json.dumps(spoken)) // 4 + 1  # four characters count as a token
     usage = {"prompt_tokens": sent, "completion_tokens": written, "total_tokens": sent + written}
-    # equal requests get equal bytes, so there is no time of day in them
     answer = {"id": f"chatcmpl-{zlib.crc32(raw)}", "created": 0, "model": body["model"]}
     choice = {"index": 0, "finish_reason": "tool_calls" if spoken.get("tool_calls") else "stop"}
     if body.get("stream"):
-        asked = (body.get("stream_options") or {}).get("include_usage")
-        return StreamingResponse(
-            _events(answer, choice, spoken, usage if asked else None), media_type="text/event-stream"
-        )
-    choices = [{**choice, "message": spoken}]
+        return StreamingResponse(_events(answer, choice, spoken, usage), media_type="text/event-stream")
+    choices = [{**choice, "message": {"role": "assistant", **spoken}}]
     return JSONResponse({**answer, "object": "chat.completion", "choices": choices, "usage": usage})
 
 
-def _events(answer: Json, choice: Json, spoken: Json, usage: Json | None) -> Iterator[str]:
-    """Yield server-sent events: the text word by word, the tool calls, the reason to stop, perhaps the usage."""
-    deltas = [
-        {"role": "assistant"},
-        *({"content": word} for word in re.findall(r"\s*\S+|\s+$", spoken["content"] or "")),
-    ]
-    deltas += [
-        {"tool_calls": [{"index": i, **call}]} for i, call in enumerate(spoken.get("tool_calls") or [])
-    ]
-    chunks: list[Json] = [
-        {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas
-    ]
-    chunks += [{"choices": [{**choice, "delta": {}}]}] + [{"choices": [], "usage": usage}] * bool(usage)
-    for chunk in chunks:
+def _events(answer: Json, choice: Json, spoken: Json, usage: Json) -> Iterator[str]:
+    """Yield server-sent events: the text word by word, the tool calls, and the reason to stop with the usage."""
+    deltas: list[Json] = [{"content": word} for word in re.findall(r"\s*\S+", spoken.get("content") or "")]
+    deltas += [{"tool_calls": [{"index": i, **c}]} for i, c in enumerate(spoken.get("tool_calls") or [])]
+    parts = [{**choice, "finish_reason": None, "delta": delta} for delta in deltas]
+    chunks: list[Json] = [{"choices": [part]} for part in parts]
+    for chunk in [*chunks, {"choices": [{**choice, "delta": {}}], "usage": usage}]:
         yield f"data: {json.dumps({**answer, 'object': 'chat.completion.chunk', **chunk})}\n\n"
     yield "data: [DONE]\n\n"
 
@@ -103,7 +86,7 @@ def _events(answer: Json, choice: Json, spoken: Json, usage: Json | None) -> Ite
 def embed(text: str) -> list[float]:
     """Return a unit vector of 256 numbers: every word is hashed to a place and a sign."""
     vector = [0.0] * 256
-    for word in re.findall(r"\w+", text[:200_000].lower()):
+    for word in re.findall(r"\w+", text[:LONGEST].lower()):
         place = zlib.crc32(word.encode())
         vector[place % 256] += min(len(word), 9) * (1 if place & 256 else -1)  # long stands in for rare
     norm = math.hypot(*vector) or 1.0
@@ -116,7 +99,7 @@ async def _embeddings(request: Request) -> Response:
     fine = isinstance(texts, list) and texts and all(isinstance(text, str) for text in texts)
     _check(fine, "input must be a string or a list of strings that is not empty.")
     data = [{"object": "embedding", "index": i, "embedding": embed(text)} for i, text in enumerate(texts)]
-    usage = dict.fromkeys(("prompt_tokens", "total_tokens"), sum(map(len, texts)) // 4 + 1)
+    usage = dict.fromkeys(("prompt_tokens", "total_tokens"), len(await request.body()) // 4 + 1)
     return JSONResponse({"object": "list", "model": EMBEDDING, "data": data, "usage": usage})
 
 
@@ -125,18 +108,12 @@ async def _models(request: Request) -> Response:
     return JSONResponse({"object": "list", "data": [{"id": name, **owned} for name in (*ROLES, EMBEDDING)]})
 
 
-async def _refuse(request: Request, error: Exception) -> Response:
-    status, told = getattr(error, "status_code", 500), getattr(error, "detail", "")
-    code = "model_not_found" if status == 404 else None
-    body = {"message": told, "type": "invalid_request_error", "param": None, "code": code}
-    return JSONResponse({"error": body}, status)
+async def _refuse(request: Request, error: Any) -> Response:
+    code = "model_not_found" if error.status_code == 404 else None
+    told = {"message": error.detail, "type": "invalid_request_error", "param": None, "code": code}
+    return JSONResponse({"error": told}, error.status_code)
 
 
-_ROUTES = {"/v1/chat/completions": _chat, "/v1/embeddings": _embeddings}
-app = Starlette(
-    routes=[
-        Route("/v1/models", _models),
-        *(Route(path, do, methods=["POST"]) for path, do in _ROUTES.items()),
-    ],
-    exception_handlers={HTTPException: _refuse},
-)
+_chats = Route("/v1/chat/completions", _chat, methods=["POST"])
+_routes = [_chats, Route("/v1/embeddings", _embeddings, methods=["POST"]), Route("/v1/models", _models)]
+app = Starlette(routes=_routes, exception_handlers={HTTPException: _refuse})

@@ -1,11 +1,9 @@
 """How the rehearsal user talks: a persona policy read into strengths of habits, and a message dressed in them."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import resources
 from random import Random
 from typing import Any
@@ -17,7 +15,7 @@ HABITS: dict[str, dict[str, Any]] = {
 Style = dict[str, float]
 
 
-@lru_cache(maxsize=None)
+@cache
 def pattern(words: str) -> re.Pattern[str]:
     """Return the compiled pattern of a table's entry; case does not matter."""
     return re.compile(words, re.I)
@@ -46,11 +44,7 @@ def _vote(clause: str, habit: dict[str, Any]) -> tuple[bool, float] | None:
 
 @lru_cache(maxsize=512)
 def read(policy: str) -> Style:
-    """Return how strong each habit is, 0 to 1.
-
-    Every clause that names a habit votes for a strength. The votes are averaged and drawn towards what a
-    user does without a policy, so weak or conflicting texts give mild habits.
-    """
+    """Return each habit's strength, 0 to 1: the clauses' votes, averaged and drawn towards a user without a policy."""
     style = {}
     clauses = pattern(WORDS["clauses"]["ends"]).split(policy[:4000].lower())
     for name, habit in HABITS.items():
@@ -74,17 +68,10 @@ def extras(text: str, style: Style, rng: Random, most: int, asks: Callable[[str]
     return text
 
 
-def surface(text: str, style: Style, rng: Random, facts: set[str]) -> str:
-    """Apply wording, spelling, case and punctuation; tokens with digits and words of the facts stay whole."""
-
-    def slip(word: re.Match[str]) -> str:
-        at, letters = rng.randrange(1, len(word[0]) - 1), word[0]
-        slipped = rng.random() < 0.12 * style["typo"] and letters[:6] not in facts
-        return letters[:at] + rng.choice(["", 2 * letters[at]]) + letters[at + 1 :] if slipped else letters
-
+def surface(text: str, style: Style, rng: Random) -> str:
+    """Apply wording, spelling, case and punctuation; tokens with digits stay whole."""
     for name, habit in HABITS.items():
         text = swap(text, habit["swaps"]) if rng.random() < style[name] else text
-    text = re.sub(r"\b[a-z]{4,}\b", slip, text)
     if rng.random() < style["lower"]:
         text = " ".join(w if re.search(r"[\d@_#]", w) else w.lower() for w in text.split(" "))
     return text
