@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,5 +31,33 @@ def traces() -> Path:
     if not folder:
         pytest.skip("real traces are not here: set WORKBENCH_TRACES to the folder that holds them")
     path = Path(folder).resolve()
-    assert (path / "human" / "retail.jsonl").is_file(), f"WORKBENCH_TRACES={folder} holds no human/retail.jsonl"
+    assert (path / "human" / "retail.jsonl").is_file(), (
+        f"WORKBENCH_TRACES={folder} holds no human/retail.jsonl"
+    )
     return path
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Any], str]]:
+    """Return a function that serves an ASGI app on loopback and gives its base URL."""
+    import uvicorn
+
+    running: list[tuple[uvicorn.Server, threading.Thread]] = []
+
+    def start(app: Any) -> str:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error"))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        deadline = time.monotonic() + 10
+        while not server.started and time.monotonic() < deadline:
+            time.sleep(0.01)
+        running.append((server, thread))
+        return f"http://127.0.0.1:{port}/v1"
+
+    yield start
+    for server, thread in running:
+        server.should_exit = True
+        thread.join(5)

@@ -131,13 +131,15 @@ def ppol(python: str, url: str, *arguments: str) -> dict[str, float]:
     environment = {**os.environ, "SCRIPTED_URL": url, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     command = [python, str(HERE / "ppol_side.py"), *arguments]
     peak = {"rss": 0.0, "pss": 0.0}
+    seen: list[tuple[float, int]] = []
     with (place / "log.txt").open("w") as log:
         child = psutil.Popen(command, env=environment, cwd=folder_of(place), stdout=log, stderr=log)
         stop = threading.Event()
 
         def watch() -> None:
-            while not stop.wait(0.3):
+            while not stop.wait(0.2):
                 rss = pss = 0.0
+                seen.append((time.perf_counter(), counted(url)))
                 try:
                     for process in (child, *child.children(recursive=True)):
                         rss += process.memory_info().rss / 2**20
@@ -155,12 +157,12 @@ def ppol(python: str, url: str, *arguments: str) -> dict[str, float]:
         sys.exit(f"ppol failed:\n{(place / 'log.txt').read_text()[-3000:]}")
     if arguments[0] == "prepare":
         return {}
-    run = max((p for p in place.glob("run*") if p.is_dir()), key=lambda p: p.stat().st_mtime_ns)
-    ends = sorted(p.stat().st_mtime for p in run.glob("training/simulations/iter_*/log.json"))
-    skip = 1 + int(arguments[5])  # the first ones still start processes
-    if len(ends) <= skip:
-        sys.exit(f"ppol did not come far:\n{(place / 'log.txt').read_text()[-3000:]}")
-    rate = 50 * (len(ends) - skip) / (ends[-1] - ends[skip - 1])
+    few, many = (
+        0.3 * seen[-1][1],
+        0.95 * seen[-1][1],
+    )  # the first still start processes, the last wait for others
+    steady = [(at, count) for at, count in seen if few <= count <= many]
+    rate = (steady[-1][1] - steady[0][1]) / (steady[-1][0] - steady[0][0])
     return {"rate": rate} | peak
 
 
@@ -174,6 +176,12 @@ def ask(url: str, what: str, data: dict[str, Any]) -> None:
     """Set the server."""
     request = urllib.request.Request(url.replace("/v1", f"/{what}"), json.dumps(data).encode())
     urllib.request.urlopen(request).read()
+
+
+def counted(url: str) -> int:
+    """Return how many episodes the server has seen end since it was set."""
+    found: dict[str, int] = json.load(urllib.request.urlopen(url.replace("/v1", "/count")))
+    return found.get("episodes", 0)
 
 
 def main() -> int:

@@ -98,8 +98,13 @@ def reply(raw: bytes) -> tuple[int, bytes]:
             State.count[str(status)] += 1
             return status, b'{"error": {"message": "a scripted fault"}}'
         luck -= share
-    body = json.loads(raw)
+    try:
+        body = json.loads(raw)
+    except ValueError:
+        State.count["not JSON"] += 1
+        return 400, b'{"error": {"message": "not JSON"}}'
     text = answer(body)
+    State.count["episodes"] += text.endswith("###STOP###")
     if luck < State.malformed:
         State.count["malformed"] += 1
         text = "" if int(name.hex(), 16) % 2 else text[: len(text) // 2]

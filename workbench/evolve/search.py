@@ -245,6 +245,11 @@ class Search:
             author = "human" if "branched_from" in self.run.info else "seed"
             trials = [Trial(self._id(0), 0, 0, None, author, self._first_program())]
             await self._try(bench, trials[0])
+            if not trials[0].accepted:  # there would be no parent for any other
+                raise WorkbenchError(
+                    f"The first program could not be scored: {trials[0].record['reason']}. "
+                    "When the cause is gone, resume the run."
+                )
         else:
             archive = self.archive(generation)
             have = sum(c["generation"] == generation for c in self._candidates if c["author"] != "human")
