@@ -13,29 +13,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Each draws from its own share of the error rate: what an endpoint under load really does.
-_ERRORS: tuple[tuple[int, dict[str, str]], ...] = (
-    (429, {"retry-after": "1"}),
-    (429, {}),
-    (500, {}),
-    (503, {"retry-after": "1"}),
-    (0, {}),  # the connection ends in the middle of the body
-)
+# (status, Retry-After); status 0: the connection ends in the middle of the body.
+_ERRORS = ((429, "1"), (429, None), (500, None), (503, "1"), (0, None))
 
 
 @dataclass
 class Faults:
-    """ASGI middleware in front of the rehearsal endpoint.
+    """ASGI middleware: ``latency`` in milliseconds; shares of requests that fail in transport or answer badly.
 
-    Parameters
-    ----------
-    latency
-        Milliseconds before each answer.
-    error_rate, malformed_rate
-        Shares of requests that fail in transport, or are answered with content that is no good.
-    seed
-        Whether a request fails depends on the seed, its body and how often it was sent, and on nothing
-        else, so a run meets the same malformed answers whatever the order of its requests.
+    Whether a request fails depends on the seed, its body and how often it was sent, and on nothing else, so
+    a run meets the same malformed answers whatever the order of its requests.
     """
 
     app: ASGIApp
@@ -48,9 +35,8 @@ class Faults:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Fail, spoil or pass on one request."""
-        if scope["type"] != "http" or scope["method"] != "POST":
-            await self.app(scope, receive, send)
-            return
+        if scope.get("method") != "POST":
+            return await self.app(scope, receive, send)
         body = await Request(scope, receive).body()
         name = hashlib.sha256(body).digest()
         self._sent[name] += 1
@@ -58,17 +44,15 @@ class Faults:
         await asyncio.sleep(self.latency / 1000)
         luck = rng.random()
         if luck < self.error_rate:
-            status, headers = rng.choice(_ERRORS)
+            status, after = rng.choice(_ERRORS)
             self.count[f"error {status or 'cut'}"] += 1
-            await _fail(scope, receive, send, status, headers)
-            return
+            return await _fail(scope, receive, send, status, {"retry-after": after} if after else {})
 
         async def again() -> Message:
             return {"type": "http.request", "body": body, "more_body": False}
 
         if luck >= self.error_rate + self.malformed_rate:
-            await self.app(scope, again, send)
-            return
+            return await self.app(scope, again, send)
         self.count["malformed"] += 1
         parts: list[bytes] = []
 
@@ -76,7 +60,9 @@ class Faults:
             parts.append(message.get("body", b""))
 
         await self.app(scope, again, hold)
-        await Response(_spoil(b"".join(parts), rng), 200, media_type="application/json")(scope, receive, send)
+        return await Response(_spoil(b"".join(parts), rng), 200, media_type="application/json")(
+            scope, receive, send
+        )
 
 
 def _spoil(body: bytes, rng: random.Random) -> bytes:
@@ -93,9 +79,7 @@ def _spoil(body: bytes, rng: random.Random) -> bytes:
         message["tool_calls"][0]["function"]["arguments"] = '{"order_id": ' if how == "cut" else "{}"
     else:
         text = message.get("content") or ""
-        message["content"] = {"cut": text[: len(text) // 2], "empty": "", "prose": "As requested: " + text}[
-            how
-        ]
+        message["content"] = {"cut": text[: len(text) // 2], "empty": "", "prose": f"So: {text}"}[how]
     return json.dumps(answer).encode()
 
 
