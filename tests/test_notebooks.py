@@ -344,7 +344,7 @@ def test_scores_are_drawn_in_jupyterlab(page: Any, lab: str) -> None:
     charts = page.locator(".vega-embed svg.marks")
     charts.first.wait_for()
     page.wait_for_timeout(1000)
-    assert charts.count() == 5
+    assert charts.count() == 7
     assert "rehearsal models" in charts.first.text_content()
     for i in range(charts.count()):
         charts.nth(i).scroll_into_view_if_needed()

@@ -15,25 +15,14 @@ import traitlets
 from workbench.errors import WorkbenchError
 from workbench.evolve.run import Run
 from workbench.measure import FEATURES
-from workbench.show import cloud, embedding
-from workbench.show.markup import button, empty, esc, table
-from workbench.show.people_tabs import chat_html, fault_turns
-from workbench.show.style import FEATURE_NAMES, LOOKS, PALETTE, change, share
-from workbench.show.tables import provenance
+from workbench.show import cloud, embedding, map_panel
+from workbench.show.map_panel import WHAT
+from workbench.show.markup import esc
+from workbench.show.style import LOOKS, PALETTE
 from workbench.show.view import View
 
 GRID = 64  # cells a side of the density
 SCALE = ("#5A6FC0", "#5B8FC4", "#7AA6A8", "#A8AE7A", "#CFAE4A", "#E39A1E")  # seen on white and on black
-WHAT = {"fingerprints": "behavior (19 features)", "policies": "policy texts", "turns": "what users said"}
-COLORS = {
-    "layer": "condition",
-    "likeness": "P(human)",
-    "success": "success",
-    "fault": "fault",
-    "task": "task",
-    "axis": "first axis",
-}
-NAMES = list(FEATURE_NAMES.values())
 
 
 class Canvas(anywidget.AnyWidget):
@@ -83,7 +72,7 @@ class PersonaMap(ipywidgets.VBox):
         self.rows = np.zeros(len(self.points), dtype=bool)
         self.layout_name, self.what, self.color_by = "pca", "fingerprints", "layer"
         self.said = ""
-        self._open = ""
+        self.opened = ""
         self._task: asyncio.Task[None] | None = None
         self._groups = cloud.clusters(self.vectors, self.fit)
         self.canvas = Canvas(
@@ -123,7 +112,7 @@ class PersonaMap(ipywidgets.VBox):
         self.canvas.drawn_selection = (
             shown[cloud.drawn(self._layer_numbers()[shown])].astype(np.uint32).tobytes()
         )
-        self._open = ""
+        self.opened = ""
         self._draw()
 
     # -- placing and painting ---------------------------------------------------------------------
@@ -230,7 +219,7 @@ class PersonaMap(ipywidgets.VBox):
             palette = list(PALETTE)
             legend = [(PALETTE[i], str(n)) for n, i in number.items()]
             legend += [(PALETTE[-1], "others")] if names.n_unique() > len(top) else []
-        self._legend = legend
+        self.legend = legend
         self.canvas.palette, self.canvas.color = palette, values.astype(np.uint8).tobytes()
 
     # -- what the page asks for -------------------------------------------------------------------
@@ -253,9 +242,9 @@ class PersonaMap(ipywidgets.VBox):
             raise WorkbenchError(f"There is no point {row}.")
         self.canvas.picked = row
         among = ~self.people if row >= 0 and self.people[row] else self.people
-        self._near = cloud.nearest(self.vectors, row, among) if row >= 0 else []
-        self.canvas.near = [i for i, _ in self._near]
-        self._open = ""
+        self.near = cloud.nearest(self.vectors, row, among) if row >= 0 else []
+        self.canvas.near = [i for i, _ in self.near]
+        self.opened = ""
         self._draw()
 
     def _act(self, go: str, fields: dict[str, Any]) -> None:
@@ -284,7 +273,7 @@ class PersonaMap(ipywidgets.VBox):
         elif verb == "pick":
             self._pick(int(what))
         elif verb in {"open", "close"}:
-            self._open = what
+            self.opened = what
         self._draw()
 
     def _change(self, layout: str, what: str) -> None:
@@ -325,149 +314,8 @@ class PersonaMap(ipywidgets.VBox):
     # -- drawing ----------------------------------------------------------------------------------
 
     def _draw(self) -> None:
-        self.controls.top = self._controls()
-        self.side.body = self._side()
-
-    def _controls(self) -> str:
-        def pick(name: str, options: dict[str, str], now: str) -> str:
-            items = "".join(
-                f'<option value="{v}"{" selected" if v == now else ""}>{esc(t)}</option>'
-                for v, t in options.items()
-            )
-            return f'<select name="{name}" data-go="{name}" aria-label="{name}">{items}</select>'
-
-        last = int(self.points["generation"].max() or 0)  # type: ignore[arg-type]
-        present = set(self.points["layer"])
-        boxes = "".join(
-            f'<label><input type="checkbox" name="layer-{n}" data-go="layers"{" checked" if on else ""}> '
-            f'<span style="color:{LOOKS[n].color}">{LOOKS[n].sign}</span> {LOOKS[n].name}</label>'
-            for n, on in zip(cloud.LAYERS, self.canvas.layers, strict=True)
-            if n in present
-        )
-        only = " checked" if self.canvas.since == self.canvas.until and self.canvas.since else ""
-        slider = (
-            f'<label style="flex:1;display:flex;gap:6px">generations up to <input type="range" name="until" data-go="until" min="0" max="{last}" '
-            f'value="{self.canvas.until}"> <b>{self.canvas.until}</b></label><label><input type="checkbox" name="only" data-go="until"{only}> only this one</label>'
-        )
-        legend = (
-            " ".join(
-                f'<span class="small"><span style="color:{c}">■</span> {esc(t, 30)}</span>'
-                for c, t in self._legend
-            )
-            if self.color_by != "layer"
-            else ""
-        )
-        stand_in = (
-            " · words hashed by the rehearsal embedding, a stand-in"
-            if self.what != "fingerprints" and self.model == embedding.MODEL
-            else ""
-        )
-        missing = "" if self.what == "fingerprints" else " · people have no text here"
-        said = f'<p class="dim" role="status">{esc(self.said)}</p>' if self.said else ""
-        return (
-            f'<div class="bar"><b>{esc(provenance(self.run))}</b><span class="grow"></span><span class="dim">{len(self.points):,} conversations{stand_in}{missing}</span></div>'
-            f'<div class="bar">{pick("what", WHAT, self.what)}{pick("layout", {"pca": "PCA", "umap": "UMAP"}, self.layout_name)}'
-            f'<label>color {pick("color", COLORS, self.color_by)}</label>{boxes}</div><div class="bar">{slider}</div>{said}<div class="bar">{legend}</div>'
-        )
-
-    def _side(self) -> str:
-        if self._open:
-            return f'<div class="bar">{button("close:", "◀ back to the selection")}</div>{self._conversation(self._open)}'
-        if self.canvas.picked >= 0:
-            return self._picked()
-        n = int(self.rows.sum())
-        if not n:
-            return "<h4>Nothing is selected</h4>" + empty(
-                "Drag over the map to select conversations; click one to see who is nearest to it. Esc clears."
-            )
-        chosen = self.selection
-        mix = ", ".join(
-            f"{LOOKS[k].name} {v}" for k, v in chosen["layer"].value_counts(sort=True).iter_rows()
-        )
-        covered = cloud.share_covered(self.vectors, self.people, self.rows)
-        rows = [
-            [esc(name), f"{change(gap, 1)} sd"] for name, gap in cloud.telling(self.vectors, self.rows, NAMES)
-        ]
-        facts = [
-            f"P(human) {share(_mean(chosen['likeness']))}",
-            f"success {share(_mean(chosen['success'].cast(pl.Float64)))}",
-        ]
-        cover = (
-            f'<p>They cover {covered:.0%} of the people <span class="dim">(someone of them as near as people are to each other)</span>.</p>'
-            if covered is not None
-            else ""
-        )
-        listed = chosen.filter(pl.col("layer") != "humans").head(60)
-        links = [self._row(r) for r in listed.iter_rows(named=True)]
-        more = (
-            f'<p class="dim">{len(listed)} of {len(chosen)} are listed.</p>'
-            if len(chosen) > len(listed)
-            else ""
-        )
-        return (
-            f'<h4>{n:,} selected</h4><p>{esc(mix)}</p><p class="dim">{" · ".join(facts)}</p>{cover}'
-            f"<h5>What tells them from the rest</h5>{table(['feature', 'difference'], rows, numbers=(1,)) if rows else empty('Nothing: they are like the rest.')}"
-            f'<div class="bar">{button("save", "Save as CSV")}{button("clear", "Clear")}</div>'
-            f"<h5>Conversations</h5>{''.join(links)}{more}"
-        )
-
-    def _row(self, r: dict[str, Any]) -> str:
-        return (
-            f'<div data-go="open:{esc(r["dialogue_id"])}" tabindex="0" role="button"><span style="color:{LOOKS[r["layer"]].color}">{LOOKS[r["layer"]].sign}</span> '
-            f'{share(r["likeness"])} <span class="mono">{esc(r["dialogue_id"], 60)}</span></div>'
-        )
-
-    def _picked(self) -> str:
-        at = self.canvas.picked
-        me = self.points.row(at, named=True)
-        human = me["layer"] == "humans"
-        who = "personas" if human else "people"
-        rows = []
-        for i, distance in self._near:
-            r = self.points.row(i, named=True)
-            name = f'<a data-go="pick:{i}" tabindex="0" role="button">{esc(r["dialogue_id"], 46)}</a>'
-            rows.append(
-                [
-                    f'<span style="color:{LOOKS[r["layer"]].color}">{LOOKS[r["layer"]].sign}</span>',
-                    name,
-                    f"{distance:.1f}",
-                ]
-            )
-        own = [(NAMES[i], float(self.vectors[at, i])) for i in np.argsort(-np.abs(self.vectors[at]))[:5]]
-        traits = ", ".join(f"{name} {change(v, 1)} sd" for name, v in own)
-        talk = (
-            "<p class='dim'>A person's words are not shipped, only the fingerprint.</p>"
-            if human
-            else f"<p>{button('open:' + me['dialogue_id'], 'Read the conversation')}</p>"
-        )
-        axes = f"<p>axes: {esc(', '.join(me['axes']))}</p>" if me["axes"] else ""
-        return (
-            f'<h4>{esc(me["dialogue_id"], 80)}</h4><p>{LOOKS[me["layer"]].name} · P(human) {share(me["likeness"])}</p><p class="dim">{esc(traits)}</p>{axes}{talk}'
-            f"<h5>Nearest {who}, in the 19 features</h5>{table(['', who, 'distance'], rows, numbers=(2,))}<div class='bar'>{button('clear', 'Clear')}</div>"
-        )
-
-    def _conversation(self, dialogue_id: str) -> str:
-        turns = self.run.turns.filter(dialogue_id=dialogue_id).sort("turn").collect()
-        about = (
-            self.run.episodes.filter(dialogue_id=dialogue_id)
-            .drop("user_prompt", "agent_prompt")
-            .head(1)
-            .collect()
-            .to_dicts()
-        )
-        row = self.points.filter(dialogue_id=dialogue_id).row(0, named=True)
-        policy = (
-            f'<details><summary>Policy</summary><pre class="box">{esc(row["policy"])}</pre></details>'
-            if row["policy"]
-            else ""
-        )
-        head = f'<h4>{esc(dialogue_id)}</h4><p class="dim">P(human) {share(row["likeness"])} · {esc(row["fault"] or "no fault found")}</p>'
-        return head + policy + chat_html(turns, fault_turns(about[0]) if about else None)
-
-
-def _mean(values: pl.Series) -> float | None:
-    known = values.drop_nulls().to_numpy()
-    return float(known.mean()) if len(known) else None
+        self.controls.top = map_panel.controls(self)
+        self.side.body = map_panel.side(self)
 
 
 def persona_map(run: Run, *, model: str = embedding.MODEL, base_url: str | None = None) -> PersonaMap:
