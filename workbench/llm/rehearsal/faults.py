@@ -60,9 +60,8 @@ class Faults:
             parts.append(message.get("body", b""))
 
         await self.app(scope, again, hold)
-        return await Response(_spoil(b"".join(parts), rng), 200, media_type="application/json")(
-            scope, receive, send
-        )
+        spoiled = _spoil(b"".join(parts), rng)
+        return await Response(spoiled, 200, media_type="application/json")(scope, receive, send)
 
 
 def _spoil(body: bytes, rng: random.Random) -> bytes:
