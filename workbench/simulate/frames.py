@@ -10,6 +10,7 @@ import polars as pl
 from workbench.measure.faults import COLUMNS, FAULTS, faults
 from workbench.simulate.program import Persona
 from workbench.simulate.rollout import Episode
+from workbench.traces import SCHEMA
 
 EPISODES: dict[str, Any] = {
     "dialogue_id": pl.String,
@@ -36,20 +37,7 @@ EPISODES: dict[str, Any] = {
     "policy_at": pl.Int32,
     "likeness": pl.Float64,
 }
-TURNS: dict[str, Any] = {
-    "dialogue_id": pl.String,
-    "turn": pl.Int32,
-    "role": pl.String,
-    "content": pl.String,
-    "tool_calls": pl.String,
-    "source": pl.String,
-    "domain": pl.String,
-    "task_id": pl.String,
-    "tau2_task_id": pl.String,
-    "trial": pl.Int64,
-    "trait": pl.String,
-    "reward": pl.Float64,
-}
+TURNS: dict[str, Any] = SCHEMA | {"tool_calls": pl.String}
 PERSONAS: dict[str, Any] = {
     "candidate_id": pl.String,
     "task_id": pl.String,
