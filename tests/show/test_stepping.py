@@ -213,3 +213,49 @@ def test_a_program_edited_by_hand_enters_the_run_and_a_branch_is_another_run(
         view._following.cancel()
 
     asyncio.run(drive())
+
+
+def test_a_run_of_failures_only_says_what_it_is(small: Path, tmp_path: Path) -> None:
+    import workbench as wb
+    from workbench.evolve import store
+
+    path = tmp_path / "failures"
+    shutil.copytree(small, path, ignore=shutil.ignore_patterns("lock"))
+    for folder in sorted((path / "candidates").iterdir()):
+        record = store.read_json(folder / "candidate.json")
+        nothing = dict.fromkeys((k for k, v in record.items() if isinstance(v, float)), None)
+        record |= nothing | {
+            "status": "rejected",
+            "reason": "every episode failed",
+            "new_best": False,
+            "cell": None,
+        }
+        store.write_json(folder / "candidate.json", record)
+        for frame in folder.glob("*.parquet"):
+            if frame.stem != "attempts":
+                frame.unlink()
+    view = stepper(open_run(path))
+    for tab in TABS:
+        send(view, f"tab:{tab}")
+        assert view.note == ""
+    assert "every episode failed" in view.card
+    send(view, "best")
+    assert view.note == ""
+    with pytest.raises(WorkbenchError, match="no accepted candidate yet"):
+        wb.show.scores(open_run(path))
+    assert "every episode failed" in wb.show.diffs(open_run(path)).body
+
+
+def test_a_candidate_that_is_being_written_is_not_shown(small: Path, tmp_path: Path) -> None:
+    path = tmp_path / "half"
+    shutil.copytree(small, path, ignore=shutil.ignore_patterns("lock"))
+    (path / "candidates" / ".tmp-0099").mkdir()
+    assert len(stepper(open_run(path)).reader.candidates) == len(open_run(small).candidate_ids)
+
+
+def test_a_corrupt_candidate_is_one_sentence(small: Path, tmp_path: Path) -> None:
+    path = tmp_path / "corrupt"
+    shutil.copytree(small, path, ignore=shutil.ignore_patterns("lock"))
+    (path / "candidates" / "0001" / "candidate.json").write_text("{")
+    with pytest.raises(WorkbenchError, match=r"candidate\.json"):
+        stepper(open_run(path))

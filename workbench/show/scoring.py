@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from workbench.errors import WorkbenchError
 from workbench.evolve.run import Run
 from workbench.show import charts as draw
 from workbench.show import figures, frames
@@ -14,7 +15,15 @@ def scores(run: Run, *more: Run) -> Any:
     """Show fitness, human-likeness and coverage by generation; with more runs, every run is a thin line.
 
     People and base simulator are those of the first run. The frame behind it: ``frames.generations([run])``.
+
+    Raises
+    ------
+    WorkbenchError
+        When no candidate has been accepted yet.
     """
     origin = provenance(run) if not more else " | ".join(provenance(r) for r in (run, *more))
-    chart = draw.by_generation(frames.generations([run, *more]), frames.references(run), origin)
+    frame = frames.generations([run, *more])
+    if frame.is_empty():
+        raise WorkbenchError(f"The run {run.path} has no accepted candidate yet; there is no score to show.")
+    chart = draw.by_generation(frame, frames.references(run), origin)
     return figures.on_screen(chart)
