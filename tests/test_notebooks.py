@@ -194,6 +194,12 @@ def test_stepping_through_a_run_in_jupyterlab(page: Any, lab: str, small: Path) 
     shown("0001")
     page.keyboard.press("End")
     shown(last)
+    page.keyboard.press("b")
+    page.keyboard.press("Home")
+    page.keyboard.press(" ")
+    view.get_by_text("■ stop").wait_for()
+    shown("0001")
+    view.locator("[data-go=play]").click()
     view.locator("[data-go='c:0001']").first.click()
     shown("0001")
     for tab in (
@@ -218,22 +224,34 @@ def test_stepping_through_a_run_in_jupyterlab(page: Any, lab: str, small: Path) 
     _shot(view, "stepper_dark")
 
 
-def test_a_live_generation_in_jupyterlab(page: Any, lab: str) -> None:
+def test_a_live_generation_in_jupyterlab(page: Any, lab: str, small: Path) -> None:
     _open(page, lab, "01_step_through_evolution.ipynb")
     view = page.locator(".wb").nth(1)
     view.scroll_into_view_if_needed()
-    count = view.locator("input[data-go=slide]")
-    before = int(count.get_attribute("max"))
+    count = "document.querySelectorAll('.wb input[data-go=slide]')[1].max"
+    before = len(list((small / "candidates").iterdir()))  # the last cell of the notebook added one
+    page.wait_for_function(f"() => {count} === '{before}'")
     view.locator("[data-go=step]").click()
-    page.wait_for_function(
-        f"() => document.querySelectorAll('.wb input[data-go=slide]')[1].max === '{before + 1}'"
-    )
+    page.wait_for_function(f"() => {count} === '{before + 1}'")
     view.locator(".wb-live", has_text="done").wait_for()
     view.locator("table.diff").wait_for()
+    view.locator("[data-go='tab:edit']").click()
+    editor = view.locator("textarea")
+    editor.fill(editor.input_value() + "\n# a word by hand\n")
+    view.locator("[data-go=evaluate]").click()
+    view.locator(".wb-card", has_text="by human").wait_for()
+    view.get_by_text("# a word by hand").first.wait_for()
     view.locator("input[name=generations]").fill("50")
     view.locator("[data-go=run]").click()
     view.locator("progress").wait_for()
     _shot(view, "stepper_live")
+    view.locator("[data-go=pause]").click()
+    view.locator(".wb-live", has_text="paused").wait_for()
+    view.locator("[data-go='c:0001']").first.click()
+    view.locator("[data-go=branch]").click()
+    view.get_by_text("This is now a new run").wait_for()
+    view.locator("[data-go=run]").click()
+    view.locator("progress").wait_for()
     view.locator("[data-go=stop]").click()
     view.locator(".wb-live", has_text="stopped").wait_for()
 
