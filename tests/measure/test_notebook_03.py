@@ -65,9 +65,10 @@ def test_the_notebook_needs_no_traces_and_holds_no_output():
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert not any(cell.outputs for cell in code)
-    assert all(len(cell.source.splitlines()) <= 32 for cell in code)
-    guarded = [cell.source for cell in code if "read_traces" in cell.source]
-    assert all('environ.get("WORKBENCH_TRACES")' in source for source in guarded)
+    assert all(len(cell.source.splitlines()) <= 20 for cell in code)
+    guarded = [cell.source for cell in code if "trace" in cell.source]
+    assert len(guarded) == 1
+    assert "if folder else" in guarded[0]
 
 
 def test_fault_rates_are_shares_of_all_dialogues_of_a_simulator():

@@ -133,22 +133,19 @@ def repeating(frame: pl.LazyFrame, word: str, often: int) -> pl.LazyFrame:
             "dialogue_id", "row", pl.col("content").str.to_lowercase().str.extract_all(word).alias("token")
         )
         .filter(token.list.len() > 2)
-        .with_columns(pl.col("dialogue_id").rle_id().hash(1).alias("dialogue"))
+        .select(pl.col("dialogue_id").rle_id().alias("dialogue"), "row", "token")
         .explode("token")
         .with_columns(token.hash(2))
     )
     # one 64-bit key for (dialogue, trigram): a clash among a dialogue's few thousand is out of the question
-    key = pl.col("dialogue") + token + token.shift(-1) * _ODD + token.shift(-2) * (_ODD * _ODD % 2**64)
-    return (
-        words.select("dialogue_id", "row", key.alias("key"))
-        .filter(pl.col("row") == pl.col("row").shift(-2))
-        .group_by("key")
-        .agg(pl.len().alias("times"), pl.col("dialogue_id").first(), pl.col("row"))
-        .filter(pl.col("times") > often)
-        .explode("row")
-        .group_by("dialogue_id")
-        .agg(pl.col("row").n_unique().cast(pl.Int64).alias("repeating"))
+    key = (
+        pl.col("dialogue").hash(1) + token + token.shift(-1) * _ODD + token.shift(-2) * (_ODD * _ODD % 2**64)
     )
+    trigrams = words.select("row", key.alias("key")).filter(pl.col("row") == pl.col("row").shift(-2))
+    many = trigrams.group_by("key").agg(pl.len().alias("times")).filter(pl.col("times") > often)
+    turns = trigrams.join(many, on="key", how="semi").select("row").unique()
+    found = frame.join(turns, on="row", how="semi").group_by("dialogue_id")
+    return found.agg(pl.len().cast(pl.Int64).alias("repeating"))
 
 
 def _features() -> dict[str, pl.Expr]:
