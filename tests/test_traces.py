@@ -13,7 +13,7 @@ import pytest
 
 import workbench as wb
 from workbench.errors import WorkbenchError
-from workbench.traces import SCHEMA, tau2_task_id
+from workbench.traces import SCHEMA, batches, read_scenarios, tau2_task_id
 
 
 def write(path: Path, *records: object) -> Path:
@@ -212,3 +212,41 @@ def test_people_of_an_airline_task_give_the_user_id_of_its_tau2_scenario(traces)
     told = told.filter(pl.col("user_id").is_not_null())
     right = [row["user_id"] in user[row["tau2_task_id"]] for row in told.iter_rows(named=True)]
     assert sum(right) / len(right) > 0.9  # a few people mistype theirs
+
+
+def test_a_file_read_in_batches_is_the_same_as_read_at_once(tmp_path):
+    file = tmp_path / "many.jsonl"
+    lines = [json.dumps({"source": "s", "task_id": i % 3, "user": [f"turn {i}", "ok"]}) for i in range(7)]
+    file.write_text("\n".join(lines))
+    parts = list(batches(file, dialogues=3))
+    assert [part["dialogue_id"].n_unique() for part in parts] == [3, 3, 1]
+    assert pl.concat(parts).equals(wb.read_traces(file).collect())
+    assert pl.concat(parts)["dialogue_id"].n_unique() == 7
+
+
+def test_a_file_without_users_is_refused_at_its_end(tmp_path):
+    file = tmp_path / "mute.jsonl"
+    file.write_text(json.dumps({"messages": [{"role": "assistant", "content": "Hi"}]}))
+    with pytest.raises(WorkbenchError, match="no user turn"):
+        list(batches(file))
+
+
+def test_scenarios_and_endings_carry_the_names_of_their_dialogues(tmp_path):
+    file = tmp_path / "told.jsonl"
+    records = [
+        {
+            "source": "s",
+            "task_id": "1",
+            "user": ["a"],
+            "instruction": "Return it.",
+            "end_token": "OUT-OF-SCOPE",
+        },
+        {"source": "s", "task_id": "1", "user": ["b"], "end_token": "###STOP###", "user_model": "m"},
+    ]
+    file.write_text("\n".join(map(json.dumps, records)))
+    told = read_scenarios(file)
+    assert (
+        told["dialogue_id"].to_list()
+        == wb.read_traces(file).collect()["dialogue_id"].unique(maintain_order=True).to_list()
+    )
+    assert told.drop("dialogue_id").rows() == [("Return it.", "out_of_scope", None), (None, "stop", "m")]
