@@ -47,6 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as error:  # a file that the command writes: figures, tables, an output
+        if error.filename is None and error.errno is None:
+            raise
+        print(f"workbench: {error.filename or 'a file'} cannot be used: {error.strerror}.", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 import workbench
+from workbench.disk import writing
 from workbench.errors import WorkbenchError
 from workbench.evolve import store
 from workbench.evolve.archive import Archive, Member
@@ -76,6 +77,18 @@ class Search:
     ) -> None:
         self.path = Path(path)
         self._stack = ExitStack()
+        try:
+            self._open(settings, report, branch)
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _open(
+        self,
+        settings: Settings | None,
+        report: Callable[[Progress], None] | None,
+        branch: tuple[Run, str] | None,
+    ) -> None:
         if (self.path / "run.json").exists():
             self.run = Run(self.path)
             if settings and (changed := differences(self.run.settings, settings)):
@@ -186,20 +199,29 @@ class Search:
     # -- inside -----------------------------------------------------------------------------------
 
     def _create(self, settings: Settings, branch: tuple[Run, str] | None) -> None:
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        started = {
+            "lock",
+            "reference",
+            "program.py",
+            ".tmp-reference",
+            ".tmp-run.json",
+        }  # by a start cut short
+        if self.path.exists() and (not self.path.is_dir() or {p.name for p in self.path.iterdir()} - started):
             raise WorkbenchError(f"{self.path} exists and is not a run directory; name another one.")
         tasks = choose_tasks(settings)
         people = humans(settings.domain)
         if branch:
             branch[0].program(branch[1])  # says so when there is no such candidate
-        self.path.mkdir(parents=True, exist_ok=True)
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
         self._stack.enter_context(store.writer(self.path))
         with store.new_folder(self.path / "reference") as folder:
             store.write_frames(folder, {"humans": people})
         plain = settings.as_json()
         origin: dict[str, Any] = {}
         if branch:
-            (self.path / "program.py").write_text(branch[0].program(branch[1]))
+            with writing(self.path):
+                (self.path / "program.py").write_text(branch[0].program(branch[1]))
             origin = {"branched_from": {"run_id": branch[0].run_id, "candidate_id": branch[1]}}
         steady = {k: v for k, v in plain.items() if k not in store.MAY_CHANGE}
         name = json.dumps([steady, origin, workbench.__version__], sort_keys=True)

@@ -9,12 +9,13 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from workbench.disk import writing
 from workbench.errors import WorkbenchError
 from workbench.evolve.settings import MAY_CHANGE
 from workbench.llm.client import Reply
@@ -29,8 +30,9 @@ NOT_HASHED = ("lock", "ledger.jsonl", "replies.sqlite", ".tmp-")
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write JSON so that a reader sees the old file or the new one, never a part."""
     part = path.with_name(f".tmp-{path.name}")
-    part.write_text(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-    part.replace(path)
+    with writing(path):
+        part.write_text(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+        part.replace(path)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -57,19 +59,24 @@ def new_folder(path: Path) -> Iterator[Path]:
     """Give a folder to fill; it appears under its name by one rename when the block ends without error."""
     part = path.with_name(f".tmp-{path.name}")
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    yield part
-    for file in part.iterdir():
-        _sync(file)
-    if path.exists():  # a condition that is computed again takes the place of the old one
-        old = path.with_name(f".tmp-old-{path.name}")
-        shutil.rmtree(old, ignore_errors=True)
-        path.replace(old)
-        part.replace(path)
-        shutil.rmtree(old)
-    else:
-        part.replace(path)
-    _sync(path.parent)
+    try:
+        with writing(path):
+            part.mkdir(parents=True)
+            yield part
+            for file in part.iterdir():
+                _sync(file)
+            if path.exists():  # a condition that is computed again takes the place of the old one
+                old = path.with_name(f".tmp-old-{path.name}")
+                shutil.rmtree(old, ignore_errors=True)
+                path.replace(old)
+                part.replace(path)
+                shutil.rmtree(old)
+            else:
+                part.replace(path)
+            _sync(path.parent)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)  # on a full disk its space is wanted
+        raise
 
 
 def sweep(run: Path) -> None:
@@ -98,19 +105,21 @@ def writer(run: Path) -> Iterator[None]:
     import fcntl
 
     path = run / "lock"
-    with path.open("a+") as file:
+    with ExitStack() as stack:
+        with writing(path):
+            file = stack.enter_context(path.open("ab+", buffering=0))
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             file.seek(0)
-            who = file.read().strip() or "another process"
+            who = file.read().decode().strip() or "another process"
             raise WorkbenchError(
                 f"The run {run} is being written by {who}; wait for it, stop it, or only watch the run."
             ) from None
-        file.truncate(0)
         started = time.strftime("%Y-%m-%d %H:%M:%S")
-        file.write(f"process {os.getpid()} on {socket.gethostname()} since {started}\n")
-        file.flush()
+        with writing(path):
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()} since {started}\n".encode())
         try:
             yield
         finally:
@@ -122,7 +131,8 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = path.open("a", buffering=1)
+        with writing(path):
+            self._file = path.open("ab", buffering=0)
         self._due: dict[tuple[str, str], list[float]] = {}
         self._written = time.monotonic()
 
@@ -148,7 +158,8 @@ class Ledger:
                 "tokens_out": tokens_out,
                 "cost": round(cost, 8),
             }
-            self._file.write(json.dumps(line) + "\n")
+            with writing(self.path):
+                self._file.write((json.dumps(line) + "\n").encode())
         self._due.clear()
         self._written = time.monotonic()
 
