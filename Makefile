@@ -4,12 +4,13 @@ SHELL := /bin/bash
 PY ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SERVER := .venv-server
 RUN ?= runs/demo
 DOMAIN ?= retail
 SEED ?= 7
 GENERATIONS ?= 40
 
-.PHONY: help setup demo lab test lint format types check clean
+.PHONY: help setup demo lab test test-server lint format types check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -33,6 +34,15 @@ lab: setup ## open JupyterLab at the notebooks, on the run of `make demo`
 
 test: setup ## run the tests
 	@$(BIN)/python -m pytest
+
+$(SERVER)/.ready: tests/llm/tiny_model.py
+	@test -x $(SERVER)/bin/python || $(PY) -m venv $(SERVER)
+	@echo "Compiling llama.cpp's server into $(SERVER) (some five minutes, once) …"
+	@$(SERVER)/bin/python -m pip install --quiet --disable-pip-version-check 'llama-cpp-python[server]==0.3.36' gguf
+	@touch $@
+
+test-server: setup $(SERVER)/.ready ## run the client against a real server with a tiny random model
+	@WORKBENCH_SERVER_PYTHON=$(abspath $(SERVER)/bin/python) $(BIN)/python -m pytest tests/llm/test_real_server.py
 
 lint: setup ## ruff, formatting and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+# Tests against a real server are no part of the others, so that they count as neither run nor skipped: `make test-server`.
+collect_ignore = [] if os.environ.get("WORKBENCH_SERVER_PYTHON") else ["llm/test_real_server.py"]
+
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
