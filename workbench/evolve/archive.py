@@ -75,10 +75,9 @@ class Archive:
         return rng.choices(pool, weights=[max(m.rank, 1e-6) for m in pool])[0]
 
     def rivals(self, member: Member) -> list[Member]:
-        """Return whom a newcomer would displace: the elite of its cell on its island, and the best of all."""
+        """Return whom a newcomer would displace: the elite of its cell on its island, if it outranks it."""
         elite = self.grid(member.island).get(member.cell)
-        best = max(self._members(None), key=_order, default=None)
-        return [m for m in dict.fromkeys((elite, best)) if m and member.rank > m.rank]
+        return [elite] if elite and member.rank > elite.rank else []
 
     def inspirations(self, island: int, parent: Member, generation: int, proposal: int) -> list[Member]:
         """Return up to two top members of other cells and two drawn from the island's grid."""

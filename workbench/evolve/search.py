@@ -356,15 +356,17 @@ class Search:
     async def _commit(self, bench: Bench, trial: Trial) -> Candidate:
         """Confirm and validate a candidate where that is due, then write it.
 
-        A challenger that leads a rival by less than its own error bar is tried on fresh tasks first.
+        One good window may be luck, and a lucky elite would hold the search for good. So a challenger that
+        leads its cell's elite by less than its own error bar is tried on a window of fresh tasks first, and
+        one that would be the new best on two, as long as it leads.
         """
         with metered(trial.spent):
-            if trial.accepted and self.settings.confirm and self.settings.selection == "fitness":
-                archive = self.archive(trial.generation + 1)
-                margin = trial.record["rank"] - (trial.record["rank_low"] or 0.0)
-                close = [m for m in archive.rivals(trial.member) if trial.member.rank - m.rank < margin]
-                if close:
-                    await confirm(bench, trial)
+            archive = self.archive(trial.generation + 1)
+            for window in range(2 if self.settings.confirm and self.settings.selection == "fitness" else 0):
+                if not (
+                    trial.accepted and self._doubtful(trial, archive, window) and await confirm(bench, trial)
+                ):
+                    break
             best = max((c["rank"] for c in self._candidates if c["status"] == "accepted"), default=-1.0)
             trial.record["new_best"] = trial.accepted and trial.record["rank"] > best
             each = int(trial.candidate_id) % self.settings.validate_every == 0
@@ -375,6 +377,15 @@ class Search:
         found = pl.DataFrame([trial.record], schema=CANDIDATES).to_dicts()[0]
         self._candidates.append(found)
         return found
+
+    def _doubtful(self, trial: Trial, archive: Archive, windows: int) -> bool:
+        """Whether a challenger should be tried on more tasks, after ``windows`` extra ones."""
+        rivals = archive.rivals(trial.member)
+        best = max((c["rank"] for c in self._candidates if c["status"] == "accepted"), default=None)
+        if best is not None and trial.member.rank > best:
+            return True
+        margin = trial.record["rank"] - (trial.record["rank_low"] or 0.0)
+        return windows == 0 and any(trial.member.rank - m.rank < margin for m in rivals)
 
     async def _bench(self) -> Bench:
         reference = await self._prepare()

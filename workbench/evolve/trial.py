@@ -128,18 +128,25 @@ async def try_out(bench: Bench, trial: Trial) -> None:
     )
 
 
-async def confirm(bench: Bench, trial: Trial) -> None:
-    """Simulate an accepted program on a second, fresh window and score both together."""
-    settings = bench.settings
-    half = max(1, steps_per_epoch(len(bench.tasks["train"]), settings.window) // 2)
+async def confirm(bench: Bench, trial: Trial) -> bool:
+    """Simulate an accepted program on one more window of fresh tasks and score all its episodes together.
+
+    Returns False when no fresh task is left, or the program is refused on them.
+    """
+    size, train = bench.settings.window, bench.tasks["train"]
+    steps = steps_per_epoch(len(train), size)
     fresh = [
         t
-        for t in window(bench.tasks["train"], trial.generation + half, settings.window)
+        for k in (steps // 2, *range(1, steps))
+        for t in window(train, trial.generation + k, size)
         if t.task_id not in trial.record["tasks"]
     ]
-    if fresh and await _simulate(bench, trial, fresh, "train", trial.record["n_personas"]):
-        trial.record["confirmed"] = True
-        _rescore(bench, trial)
+    fresh = list({t.task_id: t for t in fresh}.values())[:size]
+    if not fresh or await _simulate(bench, trial, fresh, "train", trial.record["n_personas"]) is None:
+        return False
+    trial.record["confirmed"] = True
+    _rescore(bench, trial)
+    return True
 
 
 async def validate(bench: Bench, trial: Trial) -> None:
