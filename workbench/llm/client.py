@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from workbench.llm.limit import Limit, Patience
 from workbench.llm.repeat import OVERLOADED, Pace, passing
 from workbench.llm.replies import Replies
 from workbench.llm.roles import ROLES, Endpoint, price
+from workbench.llm.telling import distance, key_of, sentence, where
 
 Message = dict[str, Any]
 FIRST_GUESS_OUT = (
@@ -244,7 +244,7 @@ class Client:
                 answer = await self._api(endpoint).post(path, content=raw, cast_to=object)
                 break
             except openai.OpenAIError as error:
-                told = _sentence(endpoint, error)
+                told = sentence(endpoint, error)
                 response = getattr(error, "response", None)
                 headers = response.headers if response is not None else {}
                 status = getattr(error, "status_code", None)
@@ -266,7 +266,7 @@ class Client:
         self._patience.over()
         self.limit.succeeded()
         if not isinstance(answer, dict):
-            raise LLMError("content", f"{_where(endpoint)} answered with something that is not a JSON object")
+            raise LLMError("content", f"{where(endpoint)} answered with something that is not a JSON object")
         return answer
 
     def _api(self, endpoint: Endpoint) -> Any:
@@ -288,7 +288,7 @@ class Client:
                 )
             else:
                 self._apis[place] = openai.AsyncOpenAI(
-                    api_key=_key_of(endpoint),
+                    api_key=key_of(endpoint),
                     base_url=endpoint.base_url,
                     # On aiohttp a request costs about 0.6 of the CPU that it costs on httpcore2 (docs/engine.md).
                     http_client=openai.DefaultAioHttpClient(),
@@ -319,14 +319,14 @@ class Client:
                 except openai.NotFoundError:
                     lists[place] = []  # some servers list no models: the first request will tell
                 except openai.OpenAIError as error:
-                    raise WorkbenchError(_sentence(endpoint, error)) from None
+                    raise WorkbenchError(sentence(endpoint, error)) from None
             known = lists[place]
             if known and endpoint.model not in known:
-                near = ", ".join(sorted(known, key=lambda name: _distance(name, endpoint.model))[:5])
+                near = ", ".join(sorted(known, key=lambda name: distance(name, endpoint.model))[:5])
                 raise WorkbenchError(
-                    f"{_where(endpoint)} has no model '{endpoint.model}' for the role {role}; it has {near}."
+                    f"{where(endpoint)} has no model '{endpoint.model}' for the role {role}; it has {near}."
                 )
-            lines.append(f"{role:<10} {endpoint.model} at {_where(endpoint)}")
+            lines.append(f"{role:<10} {endpoint.model} at {where(endpoint)}")
         return lines
 
     async def aclose(self) -> None:
@@ -370,48 +370,3 @@ def _parse(answer: dict[str, Any], endpoint: Endpoint) -> Reply:
     if not content.strip() and not calls:
         raise LLMError("content", "the model answered with nothing")
     return Reply(content, calls, *_usage(answer, endpoint))
-
-
-def _key_of(endpoint: Endpoint) -> str:
-    found = os.environ.get(endpoint.api_key_env, "").strip()
-    if not found and endpoint.base_url is None:
-        raise WorkbenchError(
-            f"The model {endpoint.model} needs a key: set the environment variable {endpoint.api_key_env}, "
-            "name another endpoint with --base-url, or leave --model out to use the offline rehearsal models."
-        )
-    return found or "none"  # local servers take any key
-
-
-def _where(endpoint: Endpoint) -> str:
-    if endpoint.offline:
-        return "the rehearsal endpoint (in this process)"
-    return endpoint.base_url or "OpenAI"
-
-
-def _sentence(endpoint: Endpoint, error: Exception) -> str:
-    """Say what went wrong in one sentence, without the key."""
-    import aiohttp
-    import httpx2
-    import openai
-
-    refused = isinstance(error.__cause__, httpx2.ConnectTimeout) and isinstance(
-        error.__cause__.__cause__, ConnectionError | aiohttp.ClientOSError | aiohttp.ServerDisconnectedError
-    )  # the aiohttp transport calls these a timeout
-    if isinstance(error, openai.APITimeoutError) and not refused:
-        return f"{_where(endpoint)} did not answer in time; is it overloaded?"
-    if isinstance(error, openai.APIConnectionError):
-        return f"{_where(endpoint)} cannot be reached; is the server running and the address right?"
-    if isinstance(error, openai.AuthenticationError):
-        return (
-            f"{_where(endpoint)} refused the key in {endpoint.api_key_env}; set that variable to a valid key."
-        )
-    text = str(getattr(error, "message", error)).replace(
-        os.environ.get(endpoint.api_key_env) or "\0", "[key]"
-    )
-    return f"{_where(endpoint)} failed for model {endpoint.model}: {text[:300]}"
-
-
-def _distance(a: str, b: str) -> float:
-    from difflib import SequenceMatcher
-
-    return -SequenceMatcher(None, a, b).ratio()
