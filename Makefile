@@ -10,7 +10,7 @@ DOMAIN ?= retail
 SEED ?= 7
 GENERATIONS ?= 40
 
-.PHONY: help setup demo lab test test-server lint format types check clean
+.PHONY: help setup demo lab test test-server lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
