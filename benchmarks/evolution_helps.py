@@ -3,7 +3,7 @@
 Beside it the control of equal budget: the same search with random selection of parents and of the final program.
 Everything is made by the rehearsal models: this shows that the machinery works, not the paper's claims.
 
-    python benchmarks/evolution_helps.py [--domains retail airline] [--seeds 1 2 3 4 5] [--generations 20]
+    python benchmarks/evolution_helps.py [--domains retail airline] [--seeds 1 2 3 4 5] [--generations 60] [--islands 2]
 """
 
 from __future__ import annotations
@@ -21,12 +21,17 @@ from workbench.evolve.settings import Settings
 from workbench.measure.uncertainty import compare
 
 
-def one(job: tuple[str, int, str, int, str]) -> tuple[str, int, str, float, float, float]:
+def one(job: tuple[str, int, str, int, int, str]) -> tuple[str, int, str, float, float, float]:
     """Run one search; return the gain of its final program over the seed program and its interval."""
-    domain, seed, selection, generations, folder = job
+    domain, seed, selection, generations, islands, folder = job
     path = Path(folder) / f"{domain}-{seed}-{selection}"
     settings = Settings(
-        domain=domain, seed=seed, generations=generations, selection=selection, early_stop=1000
+        domain=domain,
+        seed=seed,
+        generations=generations,
+        islands=islands,
+        selection=selection,
+        early_stop=1000,
     )
     with Search(path, settings) as search:
         search.finish()
@@ -43,7 +48,8 @@ def main() -> int:
     )
     parser.add_argument("--domains", nargs="+", default=["retail", "airline"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3, 4, 5])
-    parser.add_argument("--generations", type=int, default=20)
+    parser.add_argument("--generations", type=int, default=60)
+    parser.add_argument("--islands", type=int, default=2)
     parser.add_argument("--processes", type=int, default=2)
     args = parser.parse_args()
     verdict = True
@@ -53,7 +59,7 @@ def main() -> int:
     ):
         for domain in args.domains:
             jobs = [
-                (domain, s, how, args.generations, folder)
+                (domain, s, how, args.generations, args.islands, folder)
                 for s in args.seeds
                 for how in ("fitness", "random")
             ]
