@@ -8,7 +8,7 @@ SERVER := .venv-server
 RUN ?= runs/demo
 DOMAIN ?= retail
 SEED ?= 7
-GENERATIONS ?= 40
+GENERATIONS ?= 60
 
 .PHONY: help setup demo lab test test-server lint format clean
 
@@ -25,7 +25,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 setup: $(VENV)/.ready ## make the environment
 
 demo: setup ## a whole run offline: evolve, evaluate, figures and tables (under 5 minutes)
-	@$(BIN)/workbench evolve --domain $(DOMAIN) --run $(RUN) --generations $(GENERATIONS) --seed $(SEED)
+	@$(BIN)/workbench evolve --domain $(DOMAIN) --run $(RUN) --generations $(GENERATIONS) --early-stop $(GENERATIONS) --islands 2 --seed $(SEED)
 	@$(BIN)/workbench evaluate $(RUN)
 	@$(BIN)/workbench report $(RUN) -o figures
 
