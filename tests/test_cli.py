@@ -108,6 +108,16 @@ def test_a_mistake_is_one_clear_sentence_and_exit_code_2(
     assert len(err.strip().splitlines()) == 1, err
 
 
+def test_a_port_in_use_is_told(here: Path, capsys):
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        code, _, err = run(capsys, "rehearsal", "--port", str(taken.getsockname()[1]))
+    assert code == 2 and "cannot be used" in err
+
+
 def test_a_refused_run_leaves_nothing_behind(here: Path, capsys):
     assert run(capsys, "evolve", "--run", "r", "--train-tasks", "9999")[0] == 2
     assert not (here / "r").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.arguments import parser
 from workbench.errors import WorkbenchError
+from workbench.terminal import candidate_line, fresh_line, print_estimate, show_progress
 
 if TYPE_CHECKING:
-    from workbench.evolve.progress import Progress
     from workbench.evolve.run import Run
     from workbench.evolve.search import Search
     from workbench.evolve.settings import Settings
@@ -34,12 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"workbench: {error}", file=sys.stderr)
         return 2
     except LLMError as error:
-        _fresh_line()
+        fresh_line()
         kept = " What was finished is kept; 'workbench resume' goes on." if hasattr(args, "run") else ""
         print(f"workbench: {error.reason}.{kept}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        _fresh_line()
+        fresh_line()
         print(
             "workbench: stopped; what was finished is kept, and 'workbench resume' goes on.", file=sys.stderr
         )
@@ -88,7 +89,7 @@ def evolve(args: argparse.Namespace) -> None:
     if args.seeds < 1:
         raise WorkbenchError(f"--seeds is {args.seeds}; ask for one independent search or more.")
     if args.dry_run:
-        _print_estimate(settings, args.seeds)
+        print_estimate(settings, args.seeds)
         return
     if args.seeds == 1:
         _drive(args.run, settings)
@@ -130,7 +131,7 @@ def evaluate(args: argparse.Namespace) -> None:
         with _open_search(str(run.path), None) as search:
             which = (*CONDITIONS, *CONTROLS) if args.controls else CONDITIONS
             conditions.evaluate(search, only=which, again=args.again)
-    _fresh_line()
+    fresh_line()
     _print_table(open_runs(args.run))
 
 
@@ -288,6 +289,14 @@ def rehearsal(args: argparse.Namespace) -> None:
         raise WorkbenchError(f"--latency is {args.latency}; it must be from 0 to 60000 milliseconds.")
     if not 1 <= args.port <= 65535:
         raise WorkbenchError(f"--port is {args.port}; name one from 1 to 65535.")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", args.port))
+        except OSError as error:
+            raise WorkbenchError(
+                f"--port {args.port} cannot be used: {error.strerror}; name another."
+            ) from None
     print(f"Rehearsal models at http://127.0.0.1:{args.port}/v1 (any key); Ctrl-C stops.", flush=True)
     faulty = Faults(
         app,
@@ -359,27 +368,6 @@ async def _answers(roles: Mapping[str, Endpoint], which: Sequence[str]) -> list[
         await client.aclose()
 
 
-def _print_estimate(settings: Settings, seeds: int) -> None:
-    from workbench.evolve.estimate import episodes, estimate
-
-    parts = episodes(settings)
-    print(
-        f"Estimate for {seeds} search{'es' if seeds > 1 else ''}, by what rehearsal episodes took; real models vary:"
-    )
-    for name, count in parts.items():
-        print(f"  {count * seeds:>8,} episodes  {name}")
-    known = True
-    total = 0.0
-    for row in estimate(settings).iter_rows(named=True):
-        money = f"${row['cost'] * seeds:,.2f}" if row["cost"] is not None else "unknown price"
-        total, known = total + (row["cost"] or 0.0) * seeds, known and row["cost"] is not None
-        tokens = f"{row['tokens_in'] * seeds / 1e6:9.1f}M in {row['tokens_out'] * seeds / 1e6:7.2f}M out"
-        print(
-            f"  {row['requests'] * seeds:>8,} requests  {tokens}  {row['role']:<10} {row['model']:<22} {money}"
-        )
-    print(f"  {'in all' if known else 'in all, known prices only'}: ${total:,.2f}")
-
-
 def _drive(path: str, settings: Settings, *, branch: tuple[Run, str] | None = None) -> None:
     from workbench.evolve.curriculum import choose_tasks
     from workbench.evolve.progress import duration
@@ -403,53 +391,18 @@ def _drive(path: str, settings: Settings, *, branch: tuple[Run, str] | None = No
         search.prepare()
         while not search.done:
             for candidate in search.step():
-                _fresh_line()
-                print(_candidate_line(candidate), flush=True)
-        _fresh_line()
+                fresh_line()
+                print(candidate_line(candidate), flush=True)
+        fresh_line()
         why = " (no new best for a while: stopped early)" if search.stalled else ""
         print(f"{len(search.run.candidate_ids)} candidates in {duration(time.monotonic() - began)}{why}.")
         print(f"Best by validation: {search.run.best}. Next: workbench evaluate {path}")
 
 
-def _candidate_line(c: dict[str, Any]) -> str:
-    head = f"{c['candidate_id']}  from {c['parent'] or '-':<4}  "
-    if c["status"] != "accepted":
-        return f"{head}rejected: {c['reason']}"
-    star = "  ★ new best" if c["new_best"] else ""
-    valid = f"  validation {c['validation_score']:.3f}" if c["validation_score"] is not None else ""
-    faults = f"  {c['n_failed']} failed, {c['n_faults']} faulty" if c["n_failed"] or c["n_faults"] else ""
-    return (
-        f"{head}N {c['n_personas']:<2}  fitness {c['fitness']:.3f}  HL {c['human_likeness']:.3f}  "
-        f"coverage {c['coverage']:.3f}{valid}{faults}{star}"
-    )
-
-
 def _open_search(path: str, settings: Settings | None, branch: tuple[Run, str] | None = None) -> Search:
     from workbench.evolve.search import Search
 
-    return Search(path, settings, report=_show_progress, branch=branch)
-
-
-_LAST_SHOWN = [0.0]
-
-
-def _show_progress(progress: Progress) -> None:
-    """Rewrite one line of a terminal; in a log, a line every ten seconds."""
-    now, terminal = time.monotonic(), sys.stderr.isatty()
-    if now - _LAST_SHOWN[0] < (0.1 if terminal else 10):
-        return
-    _LAST_SHOWN[0] = now
-    print(
-        f"\r\033[K{progress}" if terminal else str(progress),
-        end="" if terminal else "\n",
-        file=sys.stderr,
-        flush=True,
-    )
-
-
-def _fresh_line() -> None:
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
+    return Search(path, settings, report=show_progress, branch=branch)
 
 
 def _print_table(runs_: Sequence[Run]) -> None:
