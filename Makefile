@@ -8,7 +8,7 @@ SERVER := .venv-server
 RUN ?= runs/demo
 DOMAIN ?= retail
 SEED ?= 7
-GENERATIONS ?= 60
+GENERATIONS ?= 48
 
 .PHONY: help setup demo lab test test-server lint format clean
 
