@@ -1,0 +1,180 @@
+"""Commands that look at results: report, runs, personas, fingerprint."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from workbench.commands import Add, add_models, answers, print_table, read_text
+from workbench.errors import WorkbenchError
+
+
+def register(add: Add) -> None:
+    """Add the commands of this module to the command line."""
+    sub = add(report, "Write a run's figures and tables, and print the comparison.")
+    sub.add_argument("run", metavar="DIR")
+    sub.add_argument("-o", "--output", default="figures", metavar="OUT_DIR", help="default: figures")
+
+    sub = add(runs, "List the runs in a folder, or print the digest of one.")
+    sub.add_argument("folder", nargs="?", default="runs", help="default: runs")
+    sub.add_argument(
+        "--digest", metavar="DIR", help="hash of every result of a run, without wall-clock and cost"
+    )
+
+    sub = add(personas, "Run a generator program on a task and print the personas.")
+    sub.add_argument(
+        "program",
+        nargs="?",
+        help="a program file, or a run directory for its best; default: the seed program",
+    )
+    sub.add_argument("--domain", default="retail", help="retail or airline (default: retail)")
+    sub.add_argument("--task", required=True, metavar="ID", help="task id, such as 12")
+    sub.add_argument("-n", type=int, default=5, help="number of personas (default: 5)")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--json", action="store_true", help="print the records as JSON")
+    add_models(sub)
+
+    sub = add(fingerprint, "Compute the 19 features of every dialogue in trace files.")
+    sub.add_argument("files", nargs="+", metavar="FILE", help=".jsonl or .jsonl.gz")
+    sub.add_argument("-o", "--output", metavar="OUT", help=".parquet or .csv; without it, print means")
+
+
+def report(args: argparse.Namespace) -> None:
+    """Write a run's figures and tables, or those of every seed in a folder."""
+    from workbench.evolve.run import open_runs
+    from workbench.show import report as reporting
+
+    found = open_runs(args.run)
+    one = len(found) == 1
+    files = reporting.write(found[0], args.output) if one else reporting.write_seeds(found, args.output)
+    print_table(found)
+    print(f"\n{len(files)} files in {args.output}/: {', '.join(sorted({f.name for f in files}))}")
+    print(f"The run is in {args.run}: programs, reflections and every conversation are plain files there.")
+    print(f"Step through it: make lab, or WORKBENCH_RUN={found[0].path} jupyter lab notebooks")
+
+
+def runs(args: argparse.Namespace) -> None:
+    """List runs, or print a run's digest."""
+    from workbench.evolve import store
+    from workbench.evolve.run import open_run
+
+    if args.digest:
+        open_run(args.digest)
+        print(store.digest(Path(args.digest)))
+        return
+    folder = Path(args.folder)
+    found = sorted(p.parent for p in folder.glob("**/run.json")) if folder.is_dir() else []
+    if not found:
+        print(f"No runs in {folder}/.")
+    for path in found:
+        try:
+            run = open_run(path)
+        except WorkbenchError as error:
+            print(f"{path}  unreadable: {error}")
+            continue
+        count = len(run.candidate_ids)
+        models = sorted({e.model for e in run.settings.roles.values()})
+        shown = "rehearsal" if all(e.rehearsed for e in run.settings.roles.values()) else ", ".join(models)
+        state = "evaluated" if "evolved" in run.conditions else f"best {run.best}" if count else "not started"
+        print(
+            f"{path}  {run.settings.domain}  seed {run.settings.seed}  {count} candidates  {state}  {shown}"
+        )
+
+
+def personas(args: argparse.Namespace) -> None:
+    """Run a generator program on a task and print the persona records."""
+    from workbench.evolve.run import open_run
+    from workbench.evolve.search import seed_program
+    from workbench.llm import loop
+    from workbench.llm.client import Client, LLMError
+    from workbench.llm.roles import endpoints
+    from workbench.simulate import tau2
+    from workbench.simulate.batch import personas_of
+    from workbench.simulate.program import ProgramRejected
+
+    task = tau2.task(args.domain, args.task)
+    if args.n < 1:
+        raise WorkbenchError(f"-n is {args.n}; ask for at least one persona.")
+    path = Path(args.program) if args.program else None
+    if path is None:
+        source = seed_program()
+    elif path.is_dir():
+        run = open_run(path)
+        source = run.program(run.best)
+    else:
+        source = read_text(path)
+
+    async def ask() -> list[Any]:
+        roles = endpoints(args.model, args.base_url)
+        await answers(roles, ("generator",))
+        client = Client(roles)
+        try:
+            return await personas_of(source, task, args.n, client, args.seed, tries=1)
+        finally:
+            await client.aclose()
+
+    try:
+        found = loop.run(ask())
+    except ProgramRejected as error:
+        raise WorkbenchError(f"The program was rejected ({error.kind}): {error.reason}") from None
+    except LLMError as error:
+        raise WorkbenchError(f"{error.reason}.") from None
+    records = [
+        {
+            "persona_id": p.persona_id,
+            "description": p.description,
+            "axis_placement": p.axis_placement,
+            "reasoning": p.reasoning,
+            "expanded_instruction": p.policy,
+        }
+        for p in found
+    ]
+    if args.json:
+        print(json.dumps(records, indent=2, ensure_ascii=False))
+        return
+    for record in records:
+        placed = ", ".join(f"{a} {'yes' if on else 'no'}" for a, on in record["axis_placement"].items())
+        print(f"{record['persona_id']}  {record['description']}\n  axes: {placed or 'none'}")
+        print(f"  why: {record['reasoning']}\n  policy: {record['expanded_instruction']}\n")
+
+
+def fingerprint(args: argparse.Namespace) -> None:
+    """Fingerprint trace files."""
+    import warnings
+
+    import polars as pl
+
+    from workbench.measure import FEATURES
+    from workbench.measure.fingerprint import fingerprint as compute
+    from workbench.traces import batches
+
+    frames, silent = [], 0
+    facts = pl.col("source", "domain", "task_id", "tau2_task_id", "trial", "trait", "reward").first()
+    spoke = ((pl.col("role") == "user") & (pl.col("content") != "")).any().alias("spoke")
+    for file in args.files:
+        parts = []
+        for turns in batches(file):  # some thousand dialogues at a time: a file may be larger than memory
+            about = turns.group_by("dialogue_id").agg(facts, spoke)
+            silent += len(about.filter(~pl.col("spoke")))
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message=".*no user turn")
+                parts.append(about.drop("spoke").join(compute(turns), on="dialogue_id"))
+        frames.append(pl.concat(parts).sort("dialogue_id").with_columns(file=pl.lit(Path(file).name)))
+    if silent:
+        print(f"{silent} dialogues have no user turn: their fingerprints are zeros", file=sys.stderr)
+    table = pl.concat(frames, how="vertical_relaxed")
+    if args.output:
+        if not args.output.endswith((".parquet", ".csv")):
+            raise WorkbenchError(f"-o {args.output} must end in .parquet or .csv.")
+        try:
+            (table.write_parquet if args.output.endswith(".parquet") else table.write_csv)(args.output)
+        except OSError as error:
+            raise WorkbenchError(f"{args.output} cannot be written: {error.strerror or error}.") from None
+        print(f"{len(table)} dialogues from {len(args.files)} files → {args.output}")
+        return
+    print(f"{'mean of':<28}" + "".join(f"{Path(f).name[:26]:>28}" for f in args.files))
+    for feature in FEATURES:
+        print(f"{feature:<28}" + "".join(f"{frame[feature].to_numpy().mean():>28.3f}" for frame in frames))

@@ -1,0 +1,209 @@
+"""Commands that search: evolve, branch, resume, evaluate."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.commands import Add, add_models, answers, print_table
+from workbench.errors import WorkbenchError
+from workbench.terminal import candidate_line, fresh_line, print_estimate, show_progress
+
+if TYPE_CHECKING:
+    from workbench.evolve.run import Run
+    from workbench.evolve.search import Search
+    from workbench.evolve.settings import Settings
+
+ROLES_HELP = """roles in a file, for --roles (any role may be left out; keys never stand in files):
+  [default]
+  model = "gpt-4.1-mini"
+  [user]
+  model = "llama3.1"
+  base_url = "http://127.0.0.1:11434/v1"
+  api_key_env = "MY_KEY_VARIABLE" """
+
+
+def register(add: Add) -> None:
+    """Add the commands of this module to the command line."""
+    sub = add(
+        evolve,
+        "Evolve a generator program; on an existing run with the same settings, go on with it.",
+        ROLES_HELP,
+    )
+    sub.add_argument("--domain", default="retail", help="retail or airline (default: retail)")
+    sub.add_argument("--run", required=True, metavar="DIR", help="directory of the run")
+    sub.add_argument("--generations", type=int, help="generations after the seed program (default: 20)")
+    sub.add_argument("--seed", type=int, help="every random choice comes from it (default: 0)")
+    add_models(sub)
+    sub.add_argument("--roles", metavar="FILE.toml", help="model and endpoint of each role; see below")
+    sub.add_argument(
+        "--temperature", type=float, help="sent with every request (default: the endpoint's own)"
+    )
+    sub.add_argument("--proposals", type=int, metavar="K", help="candidates a generation (default: 1)")
+    sub.add_argument("--train-tasks", type=int, metavar="N", help="tasks the search works on (default: 20)")
+    sub.add_argument(
+        "--validation-tasks", type=int, metavar="N", help="train tasks kept for validation (default: 5)"
+    )
+    sub.add_argument("--test-tasks", type=int, metavar="N", help="held-out test tasks (default: 20)")
+    sub.add_argument("--test-personas", type=int, metavar="N", help="personas a test task (default: 10)")
+    sub.add_argument("--window", type=int, metavar="N", help="train tasks a generation (default: 5)")
+    sub.add_argument("--islands", type=int, metavar="N", help="sub-populations (default: 5)")
+    sub.add_argument(
+        "--early-stop",
+        type=int,
+        metavar="N",
+        help="stop after N generations without a new best (default: 20)",
+    )
+    sub.add_argument("--selection", help="fitness, or a control: random, independent (default: fitness)")
+    sub.add_argument("--concurrency", type=int, metavar="N", help="requests in flight at once (default: 30)")
+    sub.add_argument("--max-cost", type=float, metavar="USD", help="stop before spending more")
+    sub.add_argument("--max-tokens", type=int, metavar="N", help="stop before using more tokens")
+
+    sub.add_argument(
+        "--seeds", type=int, default=1, metavar="K", help="K independent searches, in DIR/seed-…"
+    )
+    sub.add_argument("--dry-run", action="store_true", help="estimate episodes, tokens and cost; ask nothing")
+
+    sub = add(branch, "Start a new run from a candidate of another.")
+    sub.add_argument("run", metavar="DIR")
+    sub.add_argument("--at", metavar="CANDIDATE", help="candidate to start from (default: the run's best)")
+    sub.add_argument("-o", "--output", required=True, metavar="NEW_DIR", help="directory of the new run")
+    sub.add_argument("--generations", type=int, help="generations of the new run")
+    sub.add_argument("--seed", type=int, help="another seed for the new run")
+
+    sub = add(resume, "Go on with a run, by its own settings.")
+    sub.add_argument("run", metavar="DIR")
+    sub.add_argument("--generations", type=int, help="generations in all")
+    sub.add_argument("--max-cost", type=float, metavar="USD", help="a new limit of money, in all")
+    sub.add_argument("--max-tokens", type=int, metavar="N", help="a new limit of tokens, in all")
+
+    sub = add(
+        evaluate,
+        "Evaluate people, base simulator, DP, initial and evolved program on held-out tasks.",
+    )
+    sub.add_argument("run", metavar="DIR")
+    sub.add_argument(
+        "--controls", action="store_true", help="also the base simulator with its user at temperature 1"
+    )
+    sub.add_argument("--again", action="store_true", help="evaluate anew what is there already")
+
+
+def evolve(args: argparse.Namespace) -> None:
+    """Start a search, or go on with one that has the same settings."""
+    from dataclasses import replace
+
+    from workbench.llm.roles import endpoints
+
+    roles = endpoints(args.model, args.base_url, roles_file=args.roles, temperature=args.temperature)
+    names: tuple[str, ...] = (
+        "domain",
+        "seed",
+        "generations",
+        "proposals",
+        "train_tasks",
+        "validation_tasks",
+        "test_tasks",
+    )
+    names += (
+        "test_personas",
+        "window",
+        "islands",
+        "early_stop",
+        "selection",
+        "concurrency",
+        "max_cost",
+        "max_tokens",
+    )
+    settings = _settings(roles=roles, **{n: getattr(args, n) for n in names if getattr(args, n) is not None})
+    if args.seeds < 1:
+        raise WorkbenchError(f"--seeds is {args.seeds}; ask for one independent search or more.")
+    if args.dry_run:
+        print_estimate(settings, args.seeds)
+        return
+    if args.seeds == 1:
+        _drive(args.run, settings)
+        return
+    for seed in range(settings.seed, settings.seed + args.seeds):
+        _drive(str(Path(args.run) / f"seed-{seed}"), replace(settings, seed=seed))
+
+
+def branch(args: argparse.Namespace) -> None:
+    """Start a run from a candidate of another."""
+    from dataclasses import replace
+
+    from workbench.evolve.run import open_run
+
+    old = open_run(args.run)
+    candidate = args.at or old.best
+    old.program(candidate)
+    changed = {n: v for n in ("generations", "seed") if (v := getattr(args, n)) is not None}
+    _drive(args.output, replace(old.settings, **changed), branch=(old, candidate))
+
+
+def resume(args: argparse.Namespace) -> None:
+    """Go on with a run by its own settings."""
+    from dataclasses import replace
+
+    from workbench.evolve.run import open_run
+
+    settings = open_run(args.run).settings
+    changed = {n: v for n in ("generations", "max_cost", "max_tokens") if (v := getattr(args, n)) is not None}
+    _drive(args.run, replace(settings, **changed))
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Evaluate the conditions on held-out tasks, of a run or of every seed in a folder."""
+    from workbench.evolve import conditions
+    from workbench.evolve.run import CONDITIONS, CONTROLS, open_runs
+
+    for run in open_runs(args.run):
+        with _open_search(str(run.path), None) as search:
+            which = (*CONDITIONS, *CONTROLS) if args.controls else CONDITIONS
+            conditions.evaluate(search, only=which, again=args.again)
+    fresh_line()
+    print_table(open_runs(args.run))
+
+
+def _settings(**given: Any) -> Settings:
+    from workbench.evolve.settings import Settings
+
+    return Settings(**given)
+
+
+def _drive(path: str, settings: Settings, *, branch: tuple[Run, str] | None = None) -> None:
+    from workbench.evolve.curriculum import choose_tasks
+    from workbench.evolve.progress import duration
+    from workbench.llm import loop
+    from workbench.llm.roles import ROLES
+
+    if not (Path(path) / "run.json").exists():
+        choose_tasks(settings)  # a mistake in the settings is told before any endpoint is asked
+    lines = loop.run(answers(settings.roles, sorted(set(ROLES) - {"judge"})))
+    with _open_search(path, settings, branch) as search:
+        left = max(0, settings.generations + 1 - search.generation)
+        who = "the rehearsal models, stand-ins" if len(settings.rehearsed) == 6 else "real models"
+        print(f"Run {search.run.run_id} in {path}: {settings.domain}, seed {settings.seed}, {who}.")
+        print("\n".join(f"  {line}" for line in lines))
+        print(
+            f"Plan: {left} generations to go of {settings.generations + 1} (with the seed program), about "
+            f"{search.progress.total} episodes; {len(search.tasks['train'])} train, "
+            f"{len(search.tasks['validation'])} validation, {len(search.tasks['test'])} test tasks."
+        )
+        began = time.monotonic()
+        search.prepare()
+        while not search.done:
+            for candidate in search.step():
+                fresh_line()
+                print(candidate_line(candidate), flush=True)
+        fresh_line()
+        why = " (no new best for a while: stopped early)" if search.stalled else ""
+        print(f"{len(search.run.candidate_ids)} candidates in {duration(time.monotonic() - began)}{why}.")
+        print(f"Best by validation: {search.run.best}. Next: workbench evaluate {path}")
+
+
+def _open_search(path: str, settings: Settings | None, branch: tuple[Run, str] | None = None) -> Search:
+    from workbench.evolve.search import Search
+
+    return Search(path, settings, report=show_progress, branch=branch)
