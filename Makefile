@@ -37,7 +37,7 @@ test: setup ## run the tests
 
 $(SERVER)/.ready: tests/llm/tiny_model.py
 	@test -x $(SERVER)/bin/python || $(PY) -m venv $(SERVER)
-	@echo "Compiling llama.cpp's server into $(SERVER) (some five minutes, once) …"
+	@echo "Compiling llama.cpp's server into $(SERVER) (three to ten minutes, once) …"
 	@$(SERVER)/bin/python -m pip install --quiet --disable-pip-version-check 'llama-cpp-python[server]==0.3.36' gguf
 	@touch $@
 

@@ -194,6 +194,13 @@ def test_what_a_candidate_asked_is_metered_apart(serve):
     assert it.usage["user"].requests == 2
 
 
+def test_the_limit_of_an_answer_bears_the_name_that_the_endpoint_knows(serve):
+    app = Endpoint_(said("x"))
+    ask(Client({"user": Endpoint("tiny", serve(app), max_tokens=9)}))
+    assert app.asked[0]["max_tokens"] == 9 and "max_completion_tokens" not in app.asked[0]
+    assert Endpoint("gpt-4.1").limit_name == "max_completion_tokens"
+
+
 def test_the_key_is_sent_and_shows_up_in_no_error(serve, monkeypatch: pytest.MonkeyPatch, caplog):
     secret = "sk-test-0123456789abcdef"
     monkeypatch.setenv("MY_KEY", secret)

@@ -1,4 +1,4 @@
-"""The client against llama.cpp's own server with a model of random weights: the wire is real, the words are noise.
+"""The client against llama.cpp (llama-cpp-python's server), random weights: the wire is real, the words are noise.
 
 ``make test-server`` makes the server's environment and runs this file; without it these tests are not collected,
 so that they neither run nor count as skipped.
@@ -83,7 +83,8 @@ def test_the_server_is_found_and_knows_its_model(client: Client, url: str):
 
 def test_a_reply_has_text_and_counts_tokens_and_replays(client: Client):
     first = loop.run(client.chat("user", ASK, seed=1))
-    assert first.content.strip() and first.tokens_in > 5 and 0 < first.tokens_out <= 24
+    assert first.content.strip() and first.tokens_in > 5
+    assert 0 < first.tokens_out < 40  # 24 were allowed; this server counts the tokens of the text anew
     again = loop.run(client.chat("user", ASK, seed=1))
     assert again.cached and again.content == first.content
     assert loop.run(client.chat("user", ASK, seed=2)).content != first.content
@@ -104,8 +105,10 @@ def test_plain_requests_of_the_wire_work_as_well_streaming_and_json(client: Clie
     import openai
 
     api = openai.OpenAI(base_url=url, api_key="sk-tiny")
-    parts = list(api.chat.completions.create(model=MODEL, messages=ASK, max_tokens=8, stream=True))
-    assert len(parts) > 2
+    same = {"model": MODEL, "messages": ASK, "max_tokens": 8, "seed": 3, "temperature": 1.0}
+    whole = api.chat.completions.create(**same).choices[0].message.content
+    parts = [p.choices[0].delta.content or "" for p in api.chat.completions.create(**same, stream=True)]
+    assert len(parts) > 4 and "".join(parts).strip() == whole.strip()
     answer = api.chat.completions.create(
         model=MODEL,
         messages=ASK,
@@ -117,15 +120,15 @@ def test_plain_requests_of_the_wire_work_as_well_streaming_and_json(client: Clie
 
 
 def test_a_wrong_key_and_too_long_a_prompt_are_told_in_a_sentence(client: Client, url: str, monkeypatch):
-    monkeypatch.setenv("TINY_KEY", "sk-wrong")
-    other = Client(dict.fromkeys(ROLES, Endpoint(MODEL, url, "TINY_KEY")), max_retries=0, patience=0)
-    with pytest.raises(LLMError, match="refused the key in TINY_KEY"):
-        loop.run(other.chat("user", ASK, seed=1))
     long = [{"role": "user", "content": "word " * 20_000}]
     client.max_retries, client.patience = 0, 0
     with pytest.raises(LLMError, match=r"failed for model") as caught:
         loop.run(client.chat("user", long, seed=1))
     assert caught.value.kind == "transport" and "sk-tiny" not in str(caught.value)
+    monkeypatch.setenv("TINY_KEY", "sk-wrong")
+    other = Client(dict.fromkeys(ROLES, Endpoint(MODEL, url, "TINY_KEY")), max_retries=0, patience=0)
+    with pytest.raises(LLMError, match="refused the key in TINY_KEY"):
+        loop.run(other.chat("user", ASK, seed=1))
 
 
 def test_episodes_of_noise_run_to_their_end(client: Client):

@@ -168,7 +168,7 @@ class Client:
         if temperature is not None:
             body["temperature"] = temperature
         if endpoint.max_tokens is not None:
-            body["max_completion_tokens"] = endpoint.max_tokens
+            body[endpoint.limit_name] = endpoint.max_tokens
         key, raw = "", json.dumps(body, separators=(",", ":")).encode()
         if self._replies and not endpoint.offline:
             key = hashlib.sha256(f"{endpoint.base_url}\0".encode() + raw).hexdigest()

@@ -38,6 +38,12 @@ class Endpoint:
         return self.base_url is None and self.model.startswith(REHEARSAL)
 
     @property
+    def limit_name(self) -> str:
+        """What the endpoint calls ``max_tokens``: OpenAI's reasoning models refuse that name, other servers know no other."""
+        own = self.base_url is None or "api.openai.com" in self.base_url
+        return "max_completion_tokens" if own else "max_tokens"
+
+    @property
     def rehearsed(self) -> bool:
         """Whether a stand-in answers, in this process or served on loopback."""
         return self.model.startswith(REHEARSAL)
