@@ -100,9 +100,9 @@ def finite(value: float) -> float | None:
 
 
 def score_at(
-    prints: pl.DataFrame, episodes: pl.DataFrame, reference: Reference, n: int, seed: int
+    prints: pl.DataFrame, episodes: pl.DataFrame, reference: Reference, n: int, seed: int, lambda_b: float
 ) -> pl.DataFrame:
-    """Score each task as if it had ``n`` personas: 0.5·HL + 0.5·coverage of subsets of n.
+    """Score each task as if it had ``n`` personas: (1 - λ_b)·HL + λ_b·coverage of subsets of n, with the final λ_b.
 
     Coverage grows with N by itself, so candidates of different curriculum stages are compared at one N.
 
@@ -119,7 +119,8 @@ def score_at(
         size = len(frame)
         draws = [frame[sorted(rng.sample(range(size), n))] for _ in range(SUBSETS)] if size > n else [frame]
         cover = sum(reference.cloud.coverage(d) for d in draws) / len(draws)
-        scores[str(key[0])] = 0.5 * float(frame["likeness"].sort().to_numpy().mean()) + 0.5 * cover
+        likeness = float(frame["likeness"].sort().to_numpy().mean())
+        scores[str(key[0])] = (1 - lambda_b) * likeness + lambda_b * cover
     return pl.DataFrame({"task_id": list(scores), "score": list(scores.values())}, schema=SCORES)
 
 

@@ -421,7 +421,8 @@ class Search:
         prints = pl.read_parquet(folder / "fingerprints.parquet").join(
             episodes.select("dialogue_id", "likeness"), on="dialogue_id"
         )
-        return score_at(prints, episodes, reference, settings.stages[0], derive(settings.seed, "rank"))
+        seed, n = derive(settings.seed, "rank"), settings.stages[0]
+        return score_at(prints, episodes, reference, n, seed, settings.lambda_b)
 
     def _first_program(self) -> str:
         path = self.path / "program.py"

@@ -19,7 +19,8 @@ class Settings:
     """The settings of one search (paper, section "Search").
 
     ``selection`` is ``fitness``, or a control of equal budget: ``random`` draws parents and the final program
-    at random, ``independent`` mutates the seed program again and again and takes the best.
+    at random, ``independent`` mutates the seed program again and again and takes the best. Without
+    ``reflection`` the mutation model sees scores alone; with ``lambda_b`` 0 coverage counts for nothing.
 
     ``train_tasks`` and ``validation_tasks`` are drawn from the official train split and never overlap;
     ``test_tasks`` from the test split. ``stages`` are the personas per task of epoch 1, 2 and 3 on.
@@ -49,6 +50,7 @@ class Settings:
     attempts: int = 3
     confirm: bool = True
     selection: str = "fitness"
+    reflection: bool = True
     standardize: bool = False
     concurrency: int = 30
     max_cost: float | None = None

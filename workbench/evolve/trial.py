@@ -118,14 +118,15 @@ async def try_out(bench: Bench, trial: Trial) -> None:
         )
         return
     trial.record |= {"status": "accepted", "reason": None}
-    trial.reflection = await reflect(
-        batch,
-        measured(batch, bench.reference),
-        trial.record,
-        bench.reference.humans,
-        bench.client,
-        derive(settings.seed, "reflection", trial.candidate_id),
-    )
+    if settings.reflection:
+        trial.reflection = await reflect(
+            batch,
+            measured(batch, bench.reference),
+            trial.record,
+            bench.reference.humans,
+            bench.client,
+            derive(settings.seed, "reflection", trial.candidate_id),
+        )
 
 
 async def confirm(bench: Bench, trial: Trial) -> bool:
@@ -160,7 +161,8 @@ async def validate(bench: Bench, trial: Trial) -> None:
     if not enough(found):
         return
     seed = derive(bench.settings.seed, "validation")
-    scores = pl.concat(score_at(prints, batch.episodes, bench.reference, n, seed) for n in stages)
+    lambda_b = bench.settings.lambda_b
+    scores = pl.concat(score_at(prints, batch.episodes, bench.reference, n, seed, lambda_b) for n in stages)
     trial.record["validation_score"] = float(scores["score"].to_numpy().mean())
     for name in ("human_likeness", "coverage", "n_episodes", "n_failed"):
         trial.record[f"validation_{name}"] = found[name]
@@ -219,7 +221,8 @@ def _rescore(bench: Bench, trial: Trial) -> None:
         scores = bench.baseline
     else:
         seed = derive(settings.seed, "rank")
-        scores = score_at(prints, episodes, bench.reference, settings.stages[0], seed)
+        n = settings.stages[0]
+        scores = score_at(prints, episodes, bench.reference, n, seed, settings.lambda_b)
     rank = rank_of(scores, bench.baseline)
     record |= {
         f"rank{end}": finite(x) for end, x in (("", rank.mean), ("_low", rank.low), ("_high", rank.high))
