@@ -13,16 +13,25 @@ import polars as pl
 from workbench.errors import WorkbenchError
 from workbench.evolve import store
 from workbench.evolve.run import CONDITIONS, Run
-from workbench.evolve.scoring import Reference, frames_of, interval, measured, task_scores, terms
+from workbench.evolve.scoring import (
+    Reference,
+    frames_of,
+    interval,
+    measured,
+    task_scores,
+    terms,
+)
 from workbench.evolve.search import Search, seed_program
 from workbench.llm import loop
 from workbench.measure import FEATURES
 from workbench.measure.alignment import alignment
+from workbench.measure.coverage import Cloud
 from workbench.simulate.batch import Batch, Label, simulate, simulate_base
 from workbench.simulate.program import ProgramRejected
 from workbench.simulate.seeds import derive
 
 BUNDLES = 200  # draws of N people that stand for "N personas" in the human row
+TERMS = ("human_likeness", "coverage", "score")
 DIMENSIONS = ("D1", "D2", "D3", "D4", "USI_D1_D4")
 
 
@@ -31,21 +40,24 @@ def dp_program() -> str:
     return (resources.files("workbench.simulate.programs") / "dp.py").read_text()
 
 
-def evaluate(search: Search, *, only: Sequence[str] = CONDITIONS, again: bool = False) -> None:
+def evaluate(
+    search: Search, *, only: Sequence[str] = CONDITIONS, again: bool = False, program: str | None = None
+) -> None:
     """Evaluate what is not yet evaluated: humans, base, DP, initial and evolved, on the test tasks.
 
     The base simulator runs each task N times with different seeds: its first run is the paper's
     protocol, all of them the comparison at equal N. ``only`` names other conditions (``base_t1`` is the base
-    simulator with its user at temperature 1); ``again`` evaluates anew what is there.
+    simulator with its user at temperature 1); ``again`` evaluates anew what is there; ``program`` is what to
+    evaluate as ``evolved``, in place of the run's own best (transfer: a program evolved elsewhere).
     """
     run, settings = search.run, search.settings
     reference = search.prepare()
     tasks, n = search.tasks["test"], settings.test_personas
-    best = run.best
+    best = run.best if program is None else None
     programs: dict[str, Callable[[], str]] = {
         "dp": dp_program,
         "initial": seed_program,
-        "evolved": lambda: run.program(best),
+        "evolved": lambda: run.program(best) if best else str(program),
     }
     todo = [c for c in only if again or not _current(run, c, best)]
     search.progress.total = search.progress.done + sum(len(tasks) * n for c in todo if c != "humans")
@@ -94,6 +106,8 @@ def table(run: Run) -> pl.DataFrame:
     ``coverage`` and ``score`` follow the paper's protocol (the base simulator runs each task once);
     ``coverage_equal_n`` and ``score_equal_n`` give every condition the same number of conversations a
     task. ``success_write`` leaves out the tasks in which the right outcome is to change nothing.
+    ``*_sound`` are without faulty episodes (a task then has fewer than N), ``coverage_standardized`` is in
+    human standard deviations; both are over all conversations, as at equal N, and stand beside the others.
 
     Raises
     ------
@@ -109,9 +123,10 @@ def table(run: Run) -> pl.DataFrame:
     numbers = ("human_likeness", "coverage", "score", "coverage_equal_n", "score_equal_n")
     for name in (*numbers, "success", "success_write"):
         schema |= {name: pl.Float64, f"{name}_low": pl.Float64, f"{name}_high": pl.Float64}
+    schema |= dict.fromkeys((*(f"{term}_sound" for term in TERMS), "coverage_standardized"), pl.Float64)
     schema |= dict.fromkeys(DIMENSIONS, pl.Float64)
     schema |= {"n_tasks": pl.Int32, "n_episodes": pl.Int32, "n_failed": pl.Int32, "n_faults": pl.Int32}
-    return pl.DataFrame(rows, schema=schema)
+    return pl.DataFrame(rows, schema=schema | {"n_sound": pl.Int32})
 
 
 def over_seeds(runs: Sequence[Run]) -> pl.DataFrame:
@@ -123,7 +138,7 @@ def over_seeds(runs: Sequence[Run]) -> pl.DataFrame:
         condition, seeds (searches that evaluated it), and for each number its mean and ``_std`` (n - 1;
         null with one seed). Counts are summed.
     """
-    counts = ("n_episodes", "n_failed", "n_faults")
+    counts = ("n_episodes", "n_failed", "n_faults", "n_sound")
     stacked = pl.concat([table(run) for run in runs])
     skip = ("condition", "candidate_id", "n_personas", "n_tasks", *counts)
     numbers = [c for c in stacked.columns if c not in skip and not c.endswith(("_low", "_high"))]
@@ -152,7 +167,12 @@ def _per_task(prints: pl.DataFrame, tasks: pl.DataFrame, reference: Reference) -
     return task_scores(prints.join(tasks, on="dialogue_id"), reference, (0.5, 0.5))
 
 
-def _current(run: Run, condition: str, best: str) -> bool:
+def _standardized(prints: pl.DataFrame, reference: Reference) -> float | None:
+    cloud = Cloud(reference.humans, standardize=True)
+    return cloud.by_task(prints)["coverage"].sort().mean()  # type: ignore[return-value]
+
+
+def _current(run: Run, condition: str, best: str | None) -> bool:
     """Whether a condition is evaluated, and for the program that selection names now."""
     found = run.conditions.get(condition)
     return found is not None and (condition != "evolved" or found["candidate_id"] == best)
@@ -170,6 +190,8 @@ def _commit(run: Run, about: dict[str, Any], batch: Batch, reference: Reference,
         _per_task(p, episodes.select("dialogue_id", "task_id"), reference) for p in (prints, first)
     )
     found = terms(episodes, prints, reference, (0.5, 0.5))
+    sound = prints.join(episodes.filter(pl.col("fault").is_null()), on="dialogue_id", how="semi")
+    sound_tasks = _per_task(sound, episodes.select("dialogue_id", "task_id"), reference)
     dims = alignment(first, reference.humans)
     write = episodes.filter("needs_write", pl.col("error").is_null())
     about |= {
@@ -183,6 +205,9 @@ def _commit(run: Run, about: dict[str, Any], batch: Batch, reference: Reference,
         **{k: found[k] for k in ("success", "success_low", "success_high")},
         **interval("success_write", write["success"], write["task_id"]),
         **{k: dims[k] for k in DIMENSIONS},
+        **{f"{term}_sound": sound_tasks[term].sort().mean() for term in TERMS},
+        "n_sound": len(sound),
+        "coverage_standardized": _standardized(prints.join(episodes, on="dialogue_id"), reference),
     }
     _write(run, about["condition"], about, frames)
 
@@ -194,9 +219,8 @@ def _people(run: Run, reference: Reference, n: int, seed: int) -> dict[str, Any]
     prints = prints.with_columns(likeness=reference.discriminator.likeness(prints))
     rng = random.Random(derive(seed, "bundles"))
     size = min(n, len(prints))
-    draws = [
-        reference.cloud.coverage(prints[sorted(rng.sample(range(len(prints)), size))]) for _ in range(BUNDLES)
-    ]
+    bundles = [prints[sorted(rng.sample(range(len(prints)), size))] for _ in range(BUNDLES)]
+    draws = [reference.cloud.coverage(bundle) for bundle in bundles]
     tasks = people["tau2_task_id"].fill_null(people["dialogue_id"])
     likeness = interval("human_likeness", prints["likeness"], tasks)
     coverage = sum(draws) / len(draws)
@@ -209,6 +233,9 @@ def _people(run: Run, reference: Reference, n: int, seed: int) -> dict[str, Any]
         "n_failed": 0,
         "n_faults": None,
         "n_tasks": people["tau2_task_id"].n_unique(),
+        "coverage_standardized": _standardized(
+            pl.concat(b.with_columns(task_id=pl.lit(str(i))) for i, b in enumerate(bundles)), reference
+        ),
     }
     for suffix in ("", "_equal_n"):
         out |= {
