@@ -17,8 +17,11 @@ PER_EPISODE = {"agent": (13.6, 81_000, 510), "user": (7.1, 7_400, 140), "generat
 PER_CANDIDATE = {"mutation": (1.2, 4_500, 600), "reflection": (1.0, 2_700, 300)}
 
 
-def episodes(settings: Settings) -> dict[str, int]:
-    """Count the episodes of a whole run by part; validation is an upper bound of what is likely (half)."""
+def episodes(settings: Settings, conditions: int = 4) -> dict[str, int]:
+    """Count the episodes of a whole run by part; validation is an upper bound of what is likely (half).
+
+    ``conditions`` is how many are simulated in the held-out evaluation.
+    """
     search = sum(
         settings.window * personas_per_task(settings, g) * (settings.proposals if g else 1)
         for g in range(settings.generations + 1)
@@ -30,20 +33,22 @@ def episodes(settings: Settings) -> dict[str, int]:
         "first program, train tasks": settings.train_tasks * settings.stages[-1],
         "search": search,
         "validation": candidates * settings.validation_tasks * settings.stages[-1] // 2,
-        "held-out evaluation, four conditions": 4 * test,
+        "held-out evaluation": conditions * test,
     }
 
 
-def estimate(settings: Settings) -> pl.DataFrame:
+def estimate(settings: Settings, total: int | None = None, candidates: int | None = None) -> pl.DataFrame:
     """Return requests, tokens and cost by role for a whole run, held-out evaluation included.
+
+    ``total`` episodes and ``candidates`` are those of the settings unless given.
 
     Returns
     -------
     DataFrame
         role, model, requests, tokens_in, tokens_out, cost (US dollars; null without a known price).
     """
-    total = sum(episodes(settings).values())
-    candidates = 1 + settings.generations * settings.proposals
+    total = sum(episodes(settings).values()) if total is None else total
+    candidates = 1 + settings.generations * settings.proposals if candidates is None else candidates
     rows: list[dict[str, Any]] = []
     for table, count in ((PER_EPISODE, total), (PER_CANDIDATE, candidates)):
         for role, each in table.items():

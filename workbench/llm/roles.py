@@ -54,6 +54,7 @@ def endpoints(
     base_url: str | None = None,
     *,
     roles_file: str | Path | None = None,
+    tables: Mapping[str, Any] | None = None,
     temperature: float | None = None,
 ) -> dict[str, Endpoint]:
     """Name an endpoint for every role.
@@ -68,6 +69,8 @@ def endpoints(
     roles_file
         TOML with a table for each role, and ``[default]`` for the others; keys are the fields of
         :class:`Endpoint`.
+    tables
+        The same as data that :func:`check_tables` has seen.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def endpoints(
         When the file is missing or not TOML, or names an unknown role or setting.
     """
     base: dict[str, Any] = {"model": model, "base_url": base_url, "temperature": temperature}
-    tables: Mapping[str, Any] = _read(Path(roles_file)) if roles_file else {}
+    tables = _read(Path(roles_file)) if roles_file else tables or {}
     base |= tables.get("default", {})
     found = {}
     for role in ROLES:
@@ -131,15 +134,26 @@ def _read(path: Path) -> dict[str, Any]:
         raise WorkbenchError(f"The roles file {path} cannot be read: {error}.") from None
     except tomllib.TOMLDecodeError as error:
         raise WorkbenchError(f"The roles file {path} is not TOML: {error}.") from None
+    check_tables(tables, f"The roles file {path}")
+    return tables
+
+
+def check_tables(tables: Mapping[str, Any], where: str) -> None:
+    """Refuse tables of endpoints, one a role, that name an unknown role or setting.
+
+    Raises
+    ------
+    WorkbenchError
+        A sentence that begins with ``where``.
+    """
     known = {f.name for f in fields(Endpoint)}
     for role, table in tables.items():
         if role not in (*ROLES, "default"):
             raise WorkbenchError(
-                f"The roles file {path} names the role '{role}'; the roles are default, {', '.join(ROLES)}."
+                f"{where} names the role '{role}'; the roles are default, {', '.join(ROLES)}."
             )
         if not isinstance(table, dict) or (extra := set(table) - known):
             wrong = ", ".join(sorted(extra)) if isinstance(table, dict) else repr(table)
             raise WorkbenchError(
-                f"The roles file {path} sets {wrong} under [{role}]; the settings are {', '.join(sorted(known))}."
+                f"{where} sets {wrong} under [{role}]; the settings are {', '.join(sorted(known))}."
             )
-    return tables
