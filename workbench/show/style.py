@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.errors import WorkbenchError
+
 
 @dataclass(frozen=True)
 class Look:
@@ -63,38 +65,64 @@ FEATURE_NAMES = {
 }
 
 
-def config(*, screen: bool = False) -> dict[str, Any]:
-    """Return the Vega-Lite config: for paper by default; on ``screen`` the text takes the page's color.
+# Widths in points of a column and of the whole text; a NeurIPS page has one column, small figures take part of it.
+VENUES = {"neurips": (238.0, 396.0), "icml": (234.0, 486.0), "acl": (218.0, 453.0)}
 
-    The latter needs the SVG renderer, and keeps charts readable in a dark theme.
+
+def width(venue: str, *, wide: bool) -> float:
+    """Return the width in points of a venue's column, or of its text.
+
+    Raises
+    ------
+    WorkbenchError
+        When the venue is unknown.
+    """
+    if venue not in VENUES:
+        raise WorkbenchError(f"There is no venue '{venue}'; take one of {', '.join(VENUES)}.")
+    return VENUES[venue][wide]
+
+
+def config(*, screen: bool = False, paper: bool = False) -> dict[str, Any]:
+    """Return the Vega-Lite config; on ``screen`` the text takes the page's color, ``paper`` makes it small.
+
+    The former needs the SVG renderer, and keeps charts readable in a dark theme.
     """
     ink, faint = ("currentColor", "#8884") if screen else ("#222222", "#DDDDDD")
+    small, normal, large = (7, 8, 9) if paper else (11, 12, 14)
     axis = {
         "labelColor": ink,
         "titleColor": ink,
         "domainColor": "#888888",
         "tickColor": "#888888",
+        "tickSize": 3 if paper else 5,
         "gridColor": faint,
         "gridOpacity": 0.6,
-        "labelFontSize": 11,
-        "titleFontSize": 11,
+        "labelFontSize": small,
+        "titleFontSize": small,
         "titleFontWeight": "normal",
+        "titlePadding": 3 if paper else 4,
         "labelLimit": 260,
     }
+    legend = {"labelColor": ink, "titleColor": ink, "labelFontSize": small, "titleFontSize": small}
+    legend |= {"symbolBaseFillColor": ink, "symbolBaseStrokeColor": ink}
+    legend |= (
+        {"symbolSize": 40, "rowPadding": 1, "columnPadding": 8, "titleFontWeight": "normal"} if paper else {}
+    )
     return {
         "font": FONT,
         "background": "transparent" if screen else "white",
+        "padding": 0 if paper else 5,
         "axis": axis,
-        "legend": {"labelColor": ink, "titleColor": ink, "labelFontSize": 11, "titleFontSize": 11},
-        "header": {"labelColor": ink, "titleColor": ink, "labelFontSize": 12, "labelFontWeight": "bold"},
+        "legend": legend,
+        "header": {"labelColor": ink, "titleColor": ink, "labelFontSize": normal, "labelFontWeight": "bold"},
         "title": {
             "color": ink,
-            "subtitleColor": ink,
+            "subtitleColor": "#666666" if paper and not screen else ink,
             "anchor": "start",
-            "fontSize": 14,
-            "subtitleFontSize": 11,
-            "subtitlePadding": 4,
-            "offset": 12,
+            "fontSize": normal if paper else large,
+            "subtitleFontSize": 6.5 if paper else small,
+            "subtitlePadding": 2 if paper else 4,
+            "offset": 4 if paper else 12,
         },
         "text": {"color": ink},
         "view": {"stroke": None},

@@ -1,4 +1,4 @@
-"""Tables for the terminal and for papers: text, Markdown, LaTeX (booktabs) and CSV from one frame."""
+"""The comparison of conditions as text cells, and laid out for a terminal."""
 
 from __future__ import annotations
 
@@ -9,25 +9,10 @@ import polars as pl
 
 from workbench.evolve.conditions import over_seeds, table
 from workbench.evolve.run import Run
+from workbench.show.origin import REHEARSED, Origin
 from workbench.show.style import LOOKS
 
 NAMES = {condition: look.name for condition, look in LOOKS.items()}
-_ESCAPES = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "±": r"$\pm$",
-        "–": "--",
-    }
-)
 
 
 def conditions(run: Run) -> pl.DataFrame:
@@ -90,22 +75,13 @@ def seeds_text(runs: Sequence[Run]) -> str:
     lines += ["", *_block(frame.select(realism)), "", *_block(frame.select(outcome)), ""]
     lines.append("Held-out test tasks of each seed; ± one standard deviation over seeds.")
     if any(run.settings.rehearsed for run in runs):
-        lines.append("Made by rehearsal models: this proves the machinery, not the paper's claims.")
+        lines.append(REHEARSED)
     return "\n".join(lines)
 
 
 def provenance(run: Run) -> str:
     """Say where numbers come from: run, domain, seed, models, version and the run's own date."""
-    models = sorted({e.model for e in run.settings.roles.values()})
-    who = (
-        "rehearsal models (stand-ins)"
-        if len(run.settings.rehearsed) == len(run.settings.roles)
-        else ", ".join(models)
-    )
-    return (
-        f"run {run.run_id} · {run.settings.domain} · seed {run.settings.seed} · {who} · "
-        f"workbench {run.info['version']} · {str(run.info['created'])[:10]}"
-    )
+    return Origin.of([run]).line
 
 
 def conditions_text(run: Run) -> str:
@@ -121,7 +97,7 @@ def conditions_text(run: Run) -> str:
         "right outcome changes data."
     )
     if run.settings.rehearsed:
-        lines.append("Made by rehearsal models: this proves the machinery, not the paper's claims.")
+        lines.append(REHEARSED)
     return "\n".join(lines)
 
 
@@ -139,36 +115,6 @@ def _block(frame: pl.DataFrame) -> list[str]:
         )
 
     return [*map(line, top), "─" * len(line(top[0])), *map(line, rows)]
-
-
-def markdown(frame: pl.DataFrame) -> str:
-    """Return a Markdown table."""
-    rows = [frame.columns, ["---", *["---:"] * (frame.width - 1)], *frame.iter_rows()]
-    return "\n".join("| " + " | ".join(str(c).replace("|", "\\|") for c in row) + " |" for row in rows) + "\n"
-
-
-def latex(frame: pl.DataFrame, caption: str) -> str:
-    """Return a ``table`` environment with booktabs rules; every cell is escaped."""
-    line = [
-        " & ".join(str(c).translate(_ESCAPES) for c in row) + r" \\"
-        for row in [frame.columns, *frame.iter_rows()]
-    ]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{caption.translate(_ESCAPES)}}}",
-            rf"\begin{{tabular}}{{l{'r' * (frame.width - 1)}}}",
-            r"\toprule",
-            line[0],
-            r"\midrule",
-            *line[1:],
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
 
 
 def _spread(row: Mapping[str, Any], name: str, digits: int = 3) -> str:
