@@ -14,14 +14,14 @@ from workbench.llm.client import Client
 from workbench.llm.roles import endpoints
 from workbench.measure.uncertainty import summarize
 from workbench.simulate import tau2
-from workbench.simulate.batch import Batch, Label, simulate_base
+from workbench.simulate.batch import Batch, Label, simulate
 
 
 async def base(domain: str, trials: int) -> Batch:
     client = Client(endpoints())
     try:
-        return await simulate_base(
-            tau2.split(domain, "test"), trials, client, seed=1, label=Label("base", "test")
+        return await simulate(
+            None, tau2.split(domain, "test"), trials, client, seed=1, label=Label("base", "test")
         )
     finally:
         await client.aclose()

@@ -126,7 +126,7 @@ def request_cpu(url: str) -> dict[str, float]:
 
     from workbench.llm.client import Client
     from workbench.simulate import tau2
-    from workbench.simulate.batch import Label, simulate_base
+    from workbench.simulate.batch import Label, simulate
 
     tell(url, **CLEAN)
     plain = settings(url, 10)
@@ -144,9 +144,9 @@ def request_cpu(url: str) -> dict[str, float]:
                 return await post(endpoint, path, body)
 
             client._post = recording  # type: ignore[method-assign]
-        await simulate_base(tasks[:2], 2, client, seed=1, label=Label("base", "train"))
+        await simulate(None, tasks[:2], 2, client, seed=1, label=Label("base", "train"))
         started = time.process_time()
-        found = await simulate_base(tasks, 5, client, seed=2, label=Label("base", "train"))
+        found = await simulate(None, tasks, 5, client, seed=2, label=Label("base", "train"))
         spent = time.process_time() - started
         assert len(found.episodes) == 100 and found.episodes["error"].is_null().all()
         await client.aclose()

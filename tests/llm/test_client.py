@@ -85,11 +85,35 @@ def test_overload_is_waited_out_by_repeating_the_same_request(serve):
         said("x", refusal="no"),
     ],
 )
-def test_an_empty_or_malformed_answer_is_asked_for_once_more(serve, broken: dict):
-    assert ask(client(serve(Endpoint_(broken, said("second"))))).content == "second"
+def test_a_malformed_answer_is_asked_for_again_with_another_seed_and_then_with_the_fault_told(serve, broken):
+    app = Endpoint_(broken, broken, said("third"))
+    it = client(serve(app))
+
+    async def metering() -> dict[str, Any]:
+        with metered() as meter:
+            assert (await it.chat("user", ASK, seed=1)).content == "third"
+        return meter
+
+    assert loop.run(metering())["malformed"] == 2
+    first, second, third = app.asked
+    assert second == first | {"seed": 2} and third["messages"][:-1] == first["messages"]
+    assert third["messages"][-1]["content"].startswith("Your last answer could not be used: the ")
     with pytest.raises(LLMError) as error:
         ask(client(serve(Endpoint_(broken))))
     assert error.value.kind == "content"
+
+
+def test_tool_arguments_that_are_no_object_are_asked_for_again_and_at_last_left_to_the_tool(serve):
+    def calls(arguments: str) -> dict[str, Any]:
+        call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": arguments}}
+        return said(None, tool_calls=[call])
+
+    assert (
+        ask(client(serve(Endpoint_(calls('{"a": '), calls('{"a": 1}'))))).tool_calls[0].arguments
+        == '{"a": 1}'
+    )
+    app = Endpoint_(calls("[1]"))
+    assert ask(client(serve(app))).tool_calls[0].arguments == "[1]" and len(app.asked) == 3
 
 
 def test_a_dead_endpoint_is_a_transport_error_in_one_sentence():
@@ -128,11 +152,10 @@ def test_a_finished_request_replays_for_nothing_and_another_seed_does_not(serve,
     again = client(url, cache=tmp_path / "r.sqlite")
     old = ask(again)
     assert old.content == "one" and old.cached and len(app.asked) == 2
-    assert again.usage["user"].tokens_in == 0 and again.usage["user"].cached == 1
 
 
 def test_a_broken_answer_is_not_kept_for_replay(serve, tmp_path: Path):
-    app = Endpoint_(said(""), said(""), said("good"))
+    app = Endpoint_(said(""), said(""), said(""), said("good"))
     it = client(serve(app), cache=tmp_path / "r.sqlite")
     with pytest.raises(LLMError):
         ask(it)
@@ -190,8 +213,14 @@ def test_what_a_candidate_asked_is_metered_apart(serve):
             await it.chat("user", ASK, seed=2)
         return meter
 
-    assert loop.run(inside()) == {"requests": 1, "tokens_in": 7, "tokens_out": 3, "cost": None}
-    assert it.usage["user"].requests == 2
+    assert loop.run(inside()) == {
+        "requests": 1,
+        "tokens_in": 7,
+        "tokens_out": 3,
+        "cost": None,
+        "retries": 0,
+        "malformed": 0,
+    }
 
 
 def test_the_limit_of_an_answer_bears_the_name_that_the_endpoint_knows(serve):

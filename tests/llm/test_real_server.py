@@ -25,7 +25,7 @@ from workbench.llm import loop
 from workbench.llm.client import Client, LLMError
 from workbench.llm.roles import ROLES, Endpoint
 from workbench.simulate import tau2
-from workbench.simulate.batch import Label, simulate_base
+from workbench.simulate.batch import Label, simulate
 
 PYTHON = os.environ.get(
     "WORKBENCH_SERVER_PYTHON", ""
@@ -133,7 +133,7 @@ def test_a_wrong_key_and_too_long_a_prompt_are_told_in_a_sentence(client: Client
 
 def test_episodes_of_noise_run_to_their_end(client: Client):
     tasks = tau2.split("retail", "train")[:2]
-    batch = loop.run(simulate_base(tasks, 1, client, seed=1, label=Label("base", "train")))
+    batch = loop.run(simulate(None, tasks, 1, client, seed=1, label=Label("base", "train")))
     assert len(batch.episodes) == 2
     assert batch.turns.filter(role="user")["content"].str.len_chars().sum() > 0
 

@@ -26,7 +26,7 @@ from workbench.llm import loop
 from workbench.measure import FEATURES
 from workbench.measure.alignment import alignment
 from workbench.measure.coverage import Cloud
-from workbench.simulate.batch import Batch, Label, simulate, simulate_base
+from workbench.simulate.batch import Batch, Label
 from workbench.simulate.program import ProgramRejected
 from workbench.simulate.seeds import derive
 
@@ -70,26 +70,9 @@ def evaluate(
             _write(run, condition, about | _people(run, reference, n, settings.seed), {})
             continue
         seed = derive(settings.seed, "evaluate", condition)
-        if condition in ("base", "base_t1"):
-            work = simulate_base(
-                tasks,
-                n,
-                search.client,
-                seed=seed,
-                label=label,
-                temperature=1.0 if condition == "base_t1" else None,
-                progress=search.progress.tick,
-            )
-        else:
-            work = simulate(
-                programs[condition](),
-                tasks,
-                n,
-                search.client,
-                seed=seed,
-                label=label,
-                progress=search.progress.tick,
-            )
+        source = None if condition in ("base", "base_t1") else programs[condition]()
+        warm = 1.0 if condition == "base_t1" else None
+        work = search.simulate(source, tasks, n, seed=seed, label=label, temperature=warm)
         try:
             batch = loop.run(work)
         except ProgramRejected as error:

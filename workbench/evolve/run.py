@@ -59,6 +59,8 @@ CANDIDATES: dict[str, Any] = {
     "validation_n_episodes": pl.Int32,
     "validation_n_failed": pl.Int32,
     "requests": pl.Int64,
+    "retries": pl.Int64,
+    "malformed": pl.Int64,
     "tokens_in": pl.Int64,
     "tokens_out": pl.Int64,
     "cost": pl.Float64,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
@@ -15,23 +13,22 @@ from typing import Any
 
 import polars as pl
 
-import workbench
-from workbench.disk import writing
 from workbench.errors import WorkbenchError
 from workbench.evolve import store
-from workbench.evolve.archive import Archive, Member
-from workbench.evolve.curriculum import choose_tasks, personas_per_task
-from workbench.evolve.mutation import Prompt, mutate
+from workbench.evolve.archive import Archive
+from workbench.evolve.curriculum import personas_per_task
 from workbench.evolve.progress import Progress
+from workbench.evolve.propose import propose
 from workbench.evolve.run import CANDIDATES, Run
 from workbench.evolve.scoring import Reference, frames_of, measured, printed, score_at
 from workbench.evolve.settings import Settings, differences
+from workbench.evolve.start import create
 from workbench.evolve.trial import Bench, Trial, check_alive, confirm, member_of, save, try_out, validate
 from workbench.llm import loop
 from workbench.llm.client import Client, metered
-from workbench.measure.reference import humans
 from workbench.simulate import tau2
-from workbench.simulate.batch import Label, gather, simulate, simulate_base
+from workbench.simulate.batch import Batch, Label, gather, simulate
+from workbench.simulate.machines import Machines
 from workbench.simulate.program import ProgramRejected, read_axes
 from workbench.simulate.seeds import derive
 
@@ -60,6 +57,8 @@ class Search:
         Called with a :class:`Progress` whenever something was done.
     branch
         A run and a candidate of it: the new run starts from that program in place of the seed program.
+    machines
+        Where episodes are simulated; None does all of it in this process.
 
     Raises
     ------
@@ -74,8 +73,9 @@ class Search:
         *,
         report: Callable[[Progress], None] | None = None,
         branch: tuple[Run, str] | None = None,
+        machines: Machines | None = None,
     ) -> None:
-        self.path = Path(path)
+        self.path, self.machines = Path(path), machines
         self._stack = ExitStack()
         try:
             self._open(settings, report, branch)
@@ -100,7 +100,8 @@ class Search:
         elif settings is None:
             self.run = Run(self.path)  # says what is missing
         else:
-            self._create(settings, branch)
+            create(self.path, settings, branch, self._stack)
+            self.run = Run(self.path)
         self.settings = replace(
             self.run.settings,
             **{name: getattr(settings, name) for name in store.MAY_CHANGE} if settings else {},
@@ -113,22 +114,25 @@ class Search:
         self._ledger = store.Ledger(self.path / "ledger.jsonl")
         self._stack.callback(self._ledger.close)
         spent = store.read_ledger(self._ledger.path)
+        most = self.settings.concurrency
+        self.progress = Progress(report)
         self.client = Client(
             self.settings.roles,
             cache=None
             if all(e.offline for e in self.settings.roles.values())
             else self.path / "replies.sqlite",
-            concurrency=self.settings.concurrency,
+            concurrency=self.machines.divide(most) if self.machines else most,
             max_cost=self.settings.max_cost,
             max_tokens=self.settings.max_tokens,
             spent=(float(spent["cost"].sum()), int((spent["tokens_in"] + spent["tokens_out"]).sum())),
             on_spend=self._ledger.add,
+            on_wait=self.progress.at,
         )
         self._stack.callback(lambda: loop.run(self.client.aclose()))
         self._candidates: list[Candidate] = self.run.candidates.to_dicts()
         self._reference: Reference | None = None
         self._baseline: pl.DataFrame | None = None
-        self.progress = Progress(report, total=self._episodes_left())
+        self.progress.total = self._episodes_left()
 
     # -- driving it -------------------------------------------------------------------------------
 
@@ -165,6 +169,29 @@ class Search:
         """Collect the base simulator's train episodes and fit the discriminator, once."""
         return loop.run(self._prepare())
 
+    async def simulate(
+        self,
+        source: str | None,
+        tasks: Sequence[tau2.Task],
+        n: int,
+        *,
+        seed: int,
+        label: Label,
+        temperature: float | None = None,
+    ) -> Batch:
+        """Simulate with this run's client, machines and progress; see :func:`workbench.simulate.batch.simulate`."""
+        return await simulate(
+            source,
+            tasks,
+            n,
+            self.client,
+            seed=seed,
+            label=label,
+            temperature=temperature,
+            progress=self.progress.tick,
+            machines=self.machines,
+        )
+
     @property
     def generation(self) -> int:
         """The generation that the next step runs; the seed program is generation 0."""
@@ -198,44 +225,6 @@ class Search:
 
     # -- inside -----------------------------------------------------------------------------------
 
-    def _create(self, settings: Settings, branch: tuple[Run, str] | None) -> None:
-        started = {
-            "lock",
-            "reference",
-            "program.py",
-            ".tmp-reference",
-            ".tmp-run.json",
-        }  # by a start cut short
-        if self.path.exists() and (not self.path.is_dir() or {p.name for p in self.path.iterdir()} - started):
-            raise WorkbenchError(f"{self.path} exists and is not a run directory; name another one.")
-        tasks = choose_tasks(settings)
-        people = humans(settings.domain)
-        if branch:
-            branch[0].program(branch[1])  # says so when there is no such candidate
-        with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-        self._stack.enter_context(store.writer(self.path))
-        with store.new_folder(self.path / "reference") as folder:
-            store.write_frames(folder, {"humans": people})
-        plain = settings.as_json()
-        origin: dict[str, Any] = {}
-        if branch:
-            with writing(self.path):
-                (self.path / "program.py").write_text(branch[0].program(branch[1]))
-            origin = {"branched_from": {"run_id": branch[0].run_id, "candidate_id": branch[1]}}
-        steady = {k: v for k, v in plain.items() if k not in store.MAY_CHANGE}
-        name = json.dumps([steady, origin, workbench.__version__], sort_keys=True)
-        info = origin | {
-            "format": store.FORMAT,
-            "run_id": hashlib.sha256(name.encode()).hexdigest()[:12],
-            "version": workbench.__version__,
-            "created": time.strftime("%Y-%m-%dT%H:%M:%S"),
-            "settings": plain,
-            "tasks": {which: [t.task_id for t in found] for which, found in tasks.items()},
-        }
-        store.write_json(self.path / "run.json", info)
-        self.run = Run(self.path)
-
     async def _prepare(self) -> Reference:
         if self._reference is None:
             folder = self.path / "conditions" / "base_train"
@@ -244,9 +233,7 @@ class Search:
                 tasks = tau2.split(self.settings.domain, "train")
                 seed = derive(self.settings.seed, "base_train")
                 self.progress.at("base simulator on the train tasks")
-                batch = await simulate_base(
-                    tasks, 1, self.client, seed=seed, label=label, progress=self.progress.tick
-                )
+                batch = await self.simulate(None, tasks, 1, seed=seed, label=label)
                 check_alive(batch)
                 prints = printed(batch)
                 with store.new_folder(folder) as part:
@@ -276,7 +263,8 @@ class Search:
             archive = self.archive(generation)
             have = sum(c["generation"] == generation for c in self._candidates if c["author"] != "human")
             todo = enumerate(range(have, self.settings.proposals))
-            work = [self._propose(bench, archive, generation, k, self._id(first + i)) for i, k in todo]
+            ask = partial(propose, bench, self.run, self._candidates, archive, generation)
+            work = [ask(k, self._id(first + i)) for i, k in todo]
             trials = await gather(work)
         return [
             await self._commit(bench, trial) for trial in trials
@@ -295,58 +283,6 @@ class Search:
         trial = Trial(self._id(len(self._candidates)), generation, island, parent, "human", program)
         await self._try(bench, trial)
         return await self._commit(bench, trial)
-
-    async def _propose(
-        self, bench: Bench, archive: Archive, generation: int, proposal: int, candidate_id: str
-    ) -> Trial:
-        """Mutate a parent of one island and try the result; a mutation that failed is a rejected trial."""
-        island = ((generation - 1) * self.settings.proposals + proposal) % self.settings.islands
-        parent = archive.parent(island, generation, proposal)
-        inspirations = archive.inspirations(island, parent, generation, proposal)
-        with metered() as spent:
-            self.progress.at(f"candidate {candidate_id}: mutation of {parent.candidate_id}")
-            prompt = await self._prompt(bench, parent, inspirations, generation)
-            mutation = await mutate(
-                prompt,
-                candidate_id,
-                self.client,
-                seed=derive(self.settings.seed, "mutation", candidate_id),
-                attempts=self.settings.attempts,
-            )
-            program = mutation.program or mutation.tried or prompt.program
-            trial = Trial(
-                candidate_id, generation, island, parent.candidate_id, "mutation", program, mutation.reason
-            )
-            trial.frames["attempts"] = mutation.attempts
-            if mutation.program:
-                await try_out(bench, trial)
-        trial.spent = spent
-        return trial
-
-    async def _prompt(
-        self, bench: Bench, parent: Member, inspirations: list[Member], generation: int
-    ) -> Prompt:
-        by_id = {c["candidate_id"]: c for c in self._candidates}
-        axes = [await read_axes(self.run.program(m.candidate_id)) for m in inspirations]
-        failures = [
-            f"a child of this parent: {c['reason']}"
-            for c in self._candidates
-            if c["status"] == "rejected"
-            and c["generation"] < generation
-            and c["parent"] == parent.candidate_id
-        ]
-        base = bench.reference.discriminator.likeness(self.run.frame("conditions/base_train", "fingerprints"))
-        return Prompt(
-            parent_id=parent.candidate_id,
-            program=self.run.program(parent.candidate_id),
-            scores=by_id[parent.candidate_id],
-            references=f"For comparison, human_likeness of the base simulator is {base.to_numpy().mean():.3f}.",
-            reflection=self.run.reflection(parent.candidate_id),
-            inspirations=[
-                (by_id[m.candidate_id], found) for m, found in zip(inspirations, axes, strict=True)
-            ],
-            failures=failures[-3:],
-        )
 
     async def _try(self, bench: Bench, trial: Trial) -> None:
         with metered() as spent:
@@ -391,7 +327,9 @@ class Search:
         reference = await self._prepare()
         if self._baseline is None:
             self._baseline = await self._first_scores(reference)
-        return Bench(self.settings, self.tasks, self.client, reference, self._baseline, self.progress)
+        return Bench(
+            self.settings, self.tasks, self.client, reference, self._baseline, self.progress, self.machines
+        )
 
     async def _first_scores(self, reference: Reference) -> pl.DataFrame:
         """Score the first program on every train task, once: what all candidates are compared against."""
@@ -401,15 +339,7 @@ class Search:
             seed = derive(settings.seed, "first_train")
             tasks, n, label = self.tasks["train"], settings.stages[-1], Label("first", "train")
             try:
-                batch = await simulate(
-                    self._first_program(),
-                    tasks,
-                    n,
-                    self.client,
-                    seed=seed,
-                    label=label,
-                    progress=self.progress.tick,
-                )
+                batch = await self.simulate(self._first_program(), tasks, n, seed=seed, label=label)
             except ProgramRejected as error:
                 raise WorkbenchError(
                     f"The first program was rejected ({error.kind}): {error.reason}"

@@ -21,8 +21,10 @@ from workbench.evolve.settings import MAY_CHANGE
 from workbench.llm.client import Reply
 
 FORMAT = 1
-# What may differ between two runs of the same seed: wall-clock, retries and money.
-VOLATILE = {"seconds", "cost", "created", "finished", "retries", "cached"}
+# What may differ between two runs of the same seed: wall-clock, repeats and money; in JSON also what was asked, since
+# a run that goes on after a kill is answered from its own replies and a rejected program is cut off in mid-episode.
+VOLATILE = {"seconds", "cost", "created", "finished", "retries", "malformed", "cached"}
+SPENT = {"requests", "tokens_in", "tokens_out"}
 # What is no result: who writes, what was paid, replies kept for replay, folders in the making.
 NOT_HASHED = ("lock", "ledger.jsonl", "replies.sqlite", ".tmp-")
 
@@ -215,7 +217,7 @@ def digest(run: Path) -> str:
 
 def _steady(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _steady(v) for k, v in value.items() if k not in VOLATILE and k not in MAY_CHANGE}
+        return {k: _steady(v) for k, v in value.items() if k not in VOLATILE | SPENT and k not in MAY_CHANGE}
     return [_steady(v) for v in value] if isinstance(value, list) else value
 
 

@@ -29,6 +29,7 @@ from workbench.evolve.scoring import (
 from workbench.evolve.settings import Settings
 from workbench.llm.client import Client, LLMError
 from workbench.simulate.batch import Batch, Label, simulate
+from workbench.simulate.machines import Machines
 from workbench.simulate.program import ProgramRejected
 from workbench.simulate.seeds import derive
 from workbench.simulate.tau2 import Task
@@ -44,6 +45,7 @@ class Bench:
     reference: Reference
     baseline: pl.DataFrame
     progress: Progress
+    machines: Machines | None = None
 
 
 @dataclass
@@ -193,6 +195,7 @@ async def _simulate(bench: Bench, trial: Trial, tasks: Sequence[Task], split: st
             seed=derive(bench.settings.seed, "batch", trial.candidate_id, split),
             label=Label("search", split, trial.candidate_id),
             progress=bench.progress.tick,
+            machines=bench.machines,
         )
     except ProgramRejected as error:
         trial.record["reason"] = f"program rejected on {split} tasks ({error.kind}): {error.reason}"

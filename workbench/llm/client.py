@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ Message = dict[str, Any]
 FIRST_GUESS_OUT = (
     500  # tokens a reply may take when the endpoint sets no maximum; only used to keep under a cap
 )
+UNUSABLE = "Your last answer could not be used: {}. Please answer again."
 
 
 class ToolCall(NamedTuple):
@@ -57,39 +58,28 @@ class LLMError(Exception):
         self.kind, self.reason = kind, reason
 
 
-@dataclass
-class Usage:
-    """Requests, tokens and money of one role."""
-
-    requests: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    cost: float | None = 0.0
-    cached: int = 0
-
-    def add(self, reply: Reply) -> None:
-        """Count one reply; a replayed one costs nothing."""
-        self.requests += 1
-        if reply.cached:
-            self.cached += 1
-            return
-        self.tokens_in += reply.tokens_in
-        self.tokens_out += reply.tokens_out
-        self.cost = None if self.cost is None or reply.cost is None else self.cost + reply.cost
-
-
 _METER: ContextVar[dict[str, Any] | None] = ContextVar("meter", default=None)
 
 
 @contextmanager
 def metered(meter: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
-    """Count requests, tokens and cost of everything asked inside the block, also in tasks started there."""
-    meter = {"requests": 0, "tokens_in": 0, "tokens_out": 0, "cost": 0.0} if meter is None else meter
+    """Count what everything asked inside the block took, also in tasks started there.
+
+    ``retries`` are requests repeated after a fault in transport, ``malformed`` answers that could not be used.
+    """
+    counts = dict.fromkeys(("requests", "tokens_in", "tokens_out", "retries", "malformed"), 0)
+    meter = counts | {"cost": 0.0} if meter is None else meter
     token = _METER.set(meter)
     try:
         yield meter
     finally:
         _METER.reset(token)
+
+
+def count(what: str, number: int = 1) -> None:
+    """Add to a number of the meter that is running, if one is."""
+    if (meter := _METER.get()) is not None:
+        meter[what] += number
 
 
 @dataclass
@@ -125,7 +115,6 @@ class Client:
     spent: tuple[float, int] = (0.0, 0)
     on_spend: Callable[[str, str, Reply], None] | None = None
     on_wait: Callable[[str], None] | None = None
-    usage: dict[str, Usage] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.max_cost is not None:
@@ -153,12 +142,14 @@ class Client:
         """Send one request and return its reply.
 
         The body is cached with its ``seed``, so repeated samples stay distinct and a finished run
-        replays for nothing. A reply with neither text nor tool call is asked for once more.
+        replays for nothing. An answer that cannot be used (nothing in it, no message, a refusal, tool arguments
+        that are no JSON object) is asked for once more with another seed, then with the fault told. Tool
+        arguments that are still unreadable are returned: the tool's error tells the model.
 
         Raises
         ------
         LLMError
-            When the endpoint fails after retries, answers with nothing twice, or a cap is reached.
+            When the endpoint fails after retries, gives no usable answer three times, or a cap is reached.
         """
         endpoint = self.roles[role]
         body: dict[str, Any] = {"model": endpoint.model, "messages": list(messages), "seed": seed}
@@ -169,22 +160,22 @@ class Client:
             body["temperature"] = temperature
         if endpoint.max_tokens is not None:
             body[endpoint.limit_name] = endpoint.max_tokens
-        key, raw = "", json.dumps(body, separators=(",", ":")).encode()
+        key, raw = "", _encoded(body)
         if self._replies and not endpoint.offline:
             key = hashlib.sha256(f"{endpoint.base_url}\0".encode() + raw).hexdigest()
             if (old := self._replies.get(key)) is not None:
-                reply = _parse(old, endpoint)._replace(cached=True)
-                self.usage.setdefault(role, Usage()).add(reply)
-                return reply
+                return _parse(old, endpoint)._replace(cached=True)
         async with self.limit.slot():
-            answer, reply = await self._ask(endpoint, raw, role)
+            answer, reply = await self._ask(endpoint, body, raw, role)
         if key and self._replies:
             self._replies.put(key, answer)
         return reply
 
-    async def _ask(self, endpoint: Endpoint, raw: bytes, role: str) -> tuple[dict[str, Any], Reply]:
-        fault = LLMError("content", "the endpoint gave no answer")
-        for _ in range(2):
+    async def _ask(
+        self, endpoint: Endpoint, body: dict[str, Any], raw: bytes, role: str
+    ) -> tuple[dict[str, Any], Reply]:
+        fault = ""
+        for attempt in range(3):
             held = self._reserve(endpoint, raw)
             try:
                 answer = await self._post(endpoint, "/chat/completions", raw)
@@ -192,19 +183,25 @@ class Client:
                 self._cost, self._tokens = self._cost - held[0], self._tokens - held[1]
             try:
                 reply = _parse(answer, endpoint)
+                fault = _unreadable(reply)
             except LLMError as error:
-                fault = error
-                reply = Reply("", (), *_usage(answer, endpoint))
-                self._count(role, endpoint.model, reply)
-                continue
-            self._count(role, endpoint.model, reply)
-            return answer, reply
-        raise fault
+                reply, fault = Reply("", (), *_usage(answer, endpoint)), error.reason
+            self.took(role, endpoint.model, reply)
+            if fault:
+                count("malformed")
+            if not fault or (attempt == 2 and reply.tool_calls):
+                return answer, reply
+            body = body | {"seed": (body["seed"] + 1) % 2**31}
+            if attempt == 1:
+                told = {"role": "user", "content": UNUSABLE.format(fault)}
+                body["messages"] = [*body["messages"], told]
+            raw = _encoded(body)
+        raise LLMError("content", fault)
 
-    def _count(self, role: str, model: str, reply: Reply) -> None:
+    def took(self, role: str, model: str, reply: Reply) -> None:
+        """Count what a request took, also one that was made elsewhere."""
         self._cost += reply.cost or 0.0
         self._tokens += reply.tokens_in + reply.tokens_out
-        self.usage.setdefault(role, Usage()).add(reply)
         if (meter := _METER.get()) is not None:
             meter["requests"] += 1
             meter["tokens_in"] += reply.tokens_in
@@ -229,6 +226,17 @@ class Client:
             raise LLMError("cap", f"the next request would pass the limit of {self.max_tokens:,} tokens")
         self._cost, self._tokens = self._cost + cost, self._tokens + tokens_in + tokens_out
         return cost, tokens_in + tokens_out
+
+    @contextmanager
+    def lend(self, parts: int) -> Iterator[tuple[float | None, int | None]]:
+        """Set aside one of ``parts`` equal parts of the money and tokens still allowed, for others to spend."""
+        cost = None if self.max_cost is None else max(0.0, self.max_cost - self._cost) / parts
+        tokens = None if self.max_tokens is None else max(0, self.max_tokens - self._tokens) // parts
+        self._cost, self._tokens = self._cost + (cost or 0.0), self._tokens + (tokens or 0)
+        try:
+            yield cost, tokens
+        finally:
+            self._cost, self._tokens = self._cost - (cost or 0.0), self._tokens - (tokens or 0)
 
     async def _post(self, endpoint: Endpoint, path: str, body: Mapping[str, Any] | bytes) -> dict[str, Any]:
         """Send a request until it is answered: repeated after faults that may pass, waiting for a dead endpoint."""
@@ -255,6 +263,7 @@ class Client:
             if endpoint.offline or not passes or pause is None:
                 raise LLMError("transport", told)
             tries += 1
+            count("retries")
             if tries <= self.max_retries:
                 await asyncio.sleep(pause)
                 continue
@@ -337,6 +346,22 @@ class Client:
         if self._replies:
             self._replies.close()
             self._replies = None
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def _unreadable(reply: Reply) -> str:
+    """Name the tool call whose arguments are no JSON object; empty when all are."""
+    for call in reply.tool_calls:
+        try:
+            good = isinstance(json.loads(call.arguments), dict)
+        except (ValueError, RecursionError):
+            good = False
+        if not good:
+            return f"the arguments of {call.name} are not a JSON object"
+    return ""
 
 
 def _usage(answer: dict[str, Any], endpoint: Endpoint) -> tuple[int, int, float | None]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 import polars as pl
 
+from workbench.llm import loop
 from workbench.llm.client import Client, LLMError
 from workbench.simulate.frames import episodes_frame, personas_frame, turns_frame
+from workbench.simulate.machines import Machines
 from workbench.simulate.program import Persona, ProgramRejected, run_program
 from workbench.simulate.rollout import Episode, Job, rollout
 from workbench.simulate.seeds import derive
 from workbench.simulate.tau2 import Task
+from workbench.simulate.tau2 import task as task_of
 
 Progress = Callable[[str], None]
 T = TypeVar("T")
@@ -76,55 +79,84 @@ async def personas_of(
 
 
 async def simulate(
-    source: str,
+    source: str | None,
     tasks: Sequence[Task],
     n: int,
     client: Client,
     *,
     seed: int,
     label: Label,
+    temperature: float | None = None,
     progress: Progress | None = None,
+    machines: Machines | None = None,
 ) -> Batch:
     """Run a program on every task and roll out each persona; an episode starts when its persona is there.
+
+    Without a program (``source`` None) the base simulator talks, without a persona, ``n`` times a task with
+    different seeds. ``temperature`` is the user's, over its endpoint's own. With ``machines`` all of it is
+    done there, a task at a time.
 
     Raises
     ------
     ProgramRejected
-        When the program is refused on any task.
+        When the program is refused on any task: the first of them, in order.
     LLMError
         Of kind ``cap``, or of kind ``transport`` when the generator's endpoint fails.
     """
+    if machines:
+        work = {"source": source, "n": n, "seed": seed, "label": asdict(label), "temperature": temperature}
+        pieces = [work | {"domain": t.domain, "task_id": t.task_id} for t in tasks]
+
+        def done(batch: Batch) -> None:
+            if progress:
+                for dialogue_id in batch.episodes["dialogue_id"]:
+                    progress(dialogue_id)
+
+        return _joined(await machines.run(_elsewhere, pieces, client, done))
     personas: list[tuple[str | None, str, str, Persona]] = []
+    running: list[asyncio.Task[Episode]] = []
 
-    async def one_task(task: Task) -> list[Episode]:
-        found = await personas_of(source, task, n, client, derive(seed, "program", task.task_id))
-        personas.extend((label.candidate_id, label.split, task.task_id, p) for p in found)
-        jobs = [_job(label, task, seed, p.persona_id, p.policy, n) for p in found]
-        return await gather([_one(job, client, progress) for job in jobs])
+    async def one_task(task: Task) -> None:
+        if source is None:
+            jobs = [_job(label, task, seed, f"trial{i:02d}", "", n) for i in range(n)]
+        else:
+            found = await personas_of(source, task, n, client, derive(seed, "program", task.task_id))
+            personas.extend((label.candidate_id, label.split, task.task_id, p) for p in found)
+            jobs = [_job(label, task, seed, p.persona_id, p.policy, n) for p in found]
+        for job in jobs:
+            work = _one(replace(job, temperature=temperature), client, progress)
+            running.append(asyncio.ensure_future(work))
 
-    lists = await gather([one_task(task) for task in tasks])
-    episodes = [e for each in lists for e in each]
+    try:
+        # All programs come to an end before a refusal is told, so that it is the same one whatever was faster.
+        for error in await asyncio.gather(*map(one_task, tasks), return_exceptions=True):
+            if error:
+                raise error
+        episodes = await gather(running)
+    except BaseException:
+        await _cancel(running)
+        raise
     return Batch(personas_frame(personas), episodes_frame(episodes), turns_frame(episodes))
 
 
-async def simulate_base(
-    tasks: Sequence[Task],
-    trials: int,
-    client: Client,
-    *,
-    seed: int,
-    label: Label,
-    temperature: float | None = None,
-    progress: Progress | None = None,
-) -> Batch:
-    """Roll out the base simulator, without a persona, ``trials`` times a task with different seeds."""
-    jobs = [
-        replace(_job(label, t, seed, f"trial{i:02d}", "", trials), temperature=temperature)
-        for t in tasks
-        for i in range(trials)
-    ]
-    episodes = await gather([_one(job, client, progress) for job in jobs])
-    return Batch(personas_frame([]), episodes_frame(episodes), turns_frame(episodes))
+def _elsewhere(piece: dict[str, Any], client: Client) -> Batch:
+    """Simulate one task on another machine; all of it is told by plain data."""
+    own = {k: piece[k] for k in ("source", "n", "seed", "temperature")}
+    there = task_of(piece["domain"], piece["task_id"])
+    return loop.run(simulate(tasks=[there], client=client, label=Label(**piece["label"]), **own))
+
+
+def _joined(batches: Sequence[Batch]) -> Batch:
+    """Put the batches of single tasks together, in the order in which one batch of all of them has its rows."""
+
+    def rows(name: str, *by: str) -> pl.DataFrame:
+        return pl.concat(getattr(batch, name) for batch in batches).sort(by)
+
+    return Batch(
+        rows("personas", "split", "task_id", "persona_id"),
+        rows("episodes", "dialogue_id"),
+        rows("turns", "dialogue_id", "turn"),
+    )
 
 
 def _job(label: Label, task: Task, seed: int, persona_id: str, policy: str, n: int) -> Job:
@@ -149,13 +181,17 @@ async def _one(job: Job, client: Client, progress: Progress | None) -> Episode:
     return episode
 
 
-async def gather(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+async def gather(work: Sequence[Coroutine[Any, Any, T] | asyncio.Future[T]]) -> list[T]:
     """Run coroutines together; the first failure cancels the rest before it is raised."""
     tasks = [asyncio.ensure_future(w) for w in work]
     try:
         return await asyncio.gather(*tasks)
     except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _cancel(tasks)
         raise
+
+
+async def _cancel(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from itertools import islice
 from typing import Any
 
-from workbench.llm.client import LLMError
+from workbench.llm.client import LLMError, count
 from workbench.simulate.sandbox import Limits, RaiseInside, Refuse, reject
 
 Complete = Callable[[str, str], Awaitable[str]]
@@ -24,6 +24,7 @@ SIDES = ("true", "false")  # of an axis
 MAX_AXES = 50
 JSON_STARTS = 50  # brackets in a text at which a JSON value is looked for
 JSON_DEPTH = 100
+TOLD = "\n\nYour last answer could not be used ({}). Answer with JSON and nothing else."
 
 
 class Host:
@@ -32,6 +33,7 @@ class Host:
     def __init__(self, complete: Complete, limits: Limits) -> None:
         self._complete, self.limits = complete, limits
         self.prompts = self.chars = self.parsed = 0
+        self._asked: dict[str, tuple[str, str]] = {}  # answer to the prompt that it answers
 
     def functions(self) -> dict[str, Any]:
         """Name the functions as the program sees them."""
@@ -53,7 +55,9 @@ class Host:
         if unusable:
             inside = RuntimeError(f"the model gave no usable answer: {unusable[0]}")
             raise RaiseInside(inside, cause=unusable[0])
-        return [clean(reply) for reply in replies if isinstance(reply, str)]
+        answers = [clean(reply) for reply in replies if isinstance(reply, str)]
+        self._asked |= {answer.strip(): pair for answer, pair in zip(answers, pairs, strict=True)}
+        return answers
 
     def _admit(self, prompts: Any) -> list[tuple[str, str]]:
         """Check the shape of the prompts and that the limits allow them."""
@@ -77,16 +81,25 @@ class Host:
         return [(pair[0], pair[1]) for pair in prompts]
 
     async def parse_json(self, text: str) -> Any:
-        """Parse as `parse_json` does, for the program."""
+        """Parse as `parse_json` does, for the program; an answer of the model without JSON is asked for again.
+
+        That is once the same prompt, which samples anew, then with the fault told.
+        """
         if not isinstance(text, str):
             raise RaiseInside(TypeError(f"parse_json takes text, not {type(text).__name__}"))
         self.parsed += len(text)
         if self.parsed > self.limits.parse_chars:
             raise Refuse("output", f"parse_json was given more than {self.limits.parse_chars:,} characters")
-        try:
-            return parse_json(text)
-        except ValueError as error:
-            raise RaiseInside(error) from None
+        for told in ("", TOLD, None):
+            try:
+                return parse_json(text)
+            except ValueError as error:
+                pair = self._asked.get(text.strip())
+                if pair is None or told is None:
+                    raise RaiseInside(error) from None
+                count("malformed")
+                text = await self.complete(pair[0], pair[1] + told.format(error))
+        raise AssertionError("unreachable")
 
     async def generate_population(
         self,
@@ -109,10 +122,7 @@ class Host:
         ]
         values = {"N": str(n), "axes_description": "\n".join(lines), "task_context": task_context.strip()}
         answer = await self.complete(system_prompt, self._fill(prompt_template, values))
-        try:
-            found = parse_json(answer)
-        except ValueError as error:
-            raise RaiseInside(error) from None
+        found = await self.parse_json(answer)
         if isinstance(found, dict):  # {"personas": [...]} does as well as a bare array
             found = next((v for v in found.values() if isinstance(v, list)), [found])
         found = found if isinstance(found, list) else []
