@@ -5,23 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from in_browser import Lab, browser_page, chromium, jupyterlab, theme
+
+from workbench.show.stepping import TABS
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 NAMES = sorted(p.name for p in NOTEBOOKS.glob("*.ipynb"))
-ROOTS: dict[str, str] = {}
 SHOTS = os.environ.get("WORKBENCH_SCREENSHOTS")  # a folder: keep what the browser saw
 
 
@@ -64,100 +60,22 @@ def test_a_notebook_runs_from_top_to_bottom(name: str, small: Path, monkeypatch:
 # -- in the browser -------------------------------------------------------------------------------
 
 
-def _chromium() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    pytest.skip("chromium is not installed (Debian: apt install chromium)")
-
-
 @pytest.fixture(scope="module")
-def lab(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a JupyterLab on loopback that serves a copy of the notebooks."""
-    _chromium()
-    root = tmp_path_factory.mktemp("lab")
-    shutil.copytree(NOTEBOOKS, root / "notebooks")
-    news = root / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
-    news.parent.mkdir(parents=True)
-    news.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    token = secrets.token_hex(8)
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
-    command += [
-        f"--port={port}",
-        f"--IdentityProvider.token={token}",
-        f"--ServerApp.root_dir={root / 'notebooks'}",
-    ]
-    command += ["--LabApp.expose_app_in_browser=True"]
-    places = {"SETTINGS": "settings", "WORKSPACES": "workspaces"}
-    environment = {**os.environ, "WORKBENCH_RUN": str(small), "JUPYTER_CONFIG_DIR": str(root / "config")}
-    environment["WORKBENCH_CACHE"] = str(root / "cache")
-    environment |= {f"JUPYTERLAB_{k}_DIR": str(root / v) for k, v in places.items()}
-    with (root / "log").open("w") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
-        try:
-            until = time.monotonic() + 60
-            while True:
-                try:
-                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/status?token={token}"):
-                        break
-                except OSError:
-                    assert server.poll() is None, (root / "log").read_text()
-                    assert time.monotonic() < until, "JupyterLab did not come up"
-                    time.sleep(0.1)
-            address = f"http://127.0.0.1:{port}/lab/tree/NAME?token={token}&reset"
-            ROOTS[address] = str(root / "notebooks")
-            yield address
-        finally:
-            server.terminate()
-            server.wait(20)
+def lab(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A JupyterLab on loopback that serves a copy of the notebooks."""
+    if not chromium():
+        pytest.skip("chromium is not installed (Debian: apt install chromium)")
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copytree(NOTEBOOKS, folder / "notebooks")
+    with jupyterlab(folder, WORKBENCH_RUN=str(small)) as found:
+        yield found
 
 
 @pytest.fixture
-def page(lab: str) -> Iterator[Any]:
+def page(lab: Lab) -> Iterator[Any]:
     """A browser page that fails the test on a console error or a request to another machine."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_chromium(), args=["--no-sandbox"])
-        found = browser.new_page(viewport={"width": 1400, "height": 1100})
-        found.set_default_timeout(30_000)
-        wrong: list[str] = []
-        found.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
-        found.on("pageerror", lambda e: wrong.append(str(e)))
-        found.on(
-            "request",
-            lambda r: (
-                None if r.url.startswith(("http://127.0.0.1:", "data:", "blob:")) else wrong.append(r.url)
-            ),
-        )
+    with browser_page() as found:
         yield found
-        browser.close()
-        assert not wrong
-
-
-def _root(lab: str) -> str:
-    """Return the folder that a JupyterLab serves."""
-    return ROOTS[lab]
-
-
-def _open(page: Any, lab: str, name: str) -> None:
-    """Open a notebook, run all its cells and wait until they are done."""
-    page.goto(lab.replace("NAME", name))
-    kernel = (
-        "window.jupyterapp?.shell?.currentWidget?.context?.sessionContext?.session?.kernel?.status === 'idle'"
-    )
-    page.wait_for_function(f"() => {kernel}", timeout=60_000)
-    page.evaluate("void window.jupyterapp.commands.execute('application:toggle-left-area')")
-    page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
-    page.wait_for_timeout(500)
-    page.wait_for_function(
-        f"() => {kernel} && ![...document.querySelectorAll('.jp-InputPrompt')].some(e => e.textContent.includes('*'))",
-        timeout=120_000,
-    )
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
 
 
 def _shot(element: Any, name: str) -> None:
@@ -165,15 +83,9 @@ def _shot(element: Any, name: str) -> None:
         element.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
 
 
-def _theme(page: Any, name: str) -> None:
-    page.evaluate(f"void window.jupyterapp.commands.execute('apputils:change-theme', {{theme: '{name}'}})")
-    page.wait_for_function(f"() => document.body.dataset.jpThemeName === '{name}'")
-    page.wait_for_timeout(2000)  # the splash screen
-
-
-def test_stepping_through_a_run_in_jupyterlab(page: Any, lab: str, small: Path) -> None:
+def test_stepping_through_a_run_in_jupyterlab(page: Any, lab: Lab, small: Path) -> None:
     last = sorted(p.name for p in (small / "candidates").iterdir())[-1]
-    _open(page, lab, "01_step_through_evolution.ipynb")
+    lab.open(page, "01_step_through_evolution.ipynb")
     view = page.locator(".wb").first
     view.scroll_into_view_if_needed()
     name, diff = view.locator(".wb-card h4"), view.locator("table.diff")
@@ -202,17 +114,7 @@ def test_stepping_through_a_run_in_jupyterlab(page: Any, lab: str, small: Path) 
     view.locator("[data-go=play]").click()
     view.locator("[data-go='c:0001']").first.click()
     shown("0001")
-    for tab in (
-        "axes",
-        "reflection",
-        "mutation",
-        "scores",
-        "personas",
-        "episodes",
-        "lineage",
-        "archive",
-        "diff",
-    ):
+    for tab in TABS:
         view.locator(f"[data-go='tab:{tab}']").click()
         view.locator(f"[data-go='tab:{tab}'][aria-selected=true]").wait_for()
         _shot(view, f"stepper_{tab}")
@@ -220,12 +122,12 @@ def test_stepping_through_a_run_in_jupyterlab(page: Any, lab: str, small: Path) 
     view.locator(".turn.user").first.wait_for()
     view.locator("summary", has_text="user simulator's prompt").click()
     view.locator("pre mark").wait_for()
-    _theme(page, "JupyterLab Dark")
+    theme(page, "JupyterLab Dark")
     _shot(view, "stepper_dark")
 
 
-def test_a_live_generation_in_jupyterlab(page: Any, lab: str, small: Path) -> None:
-    _open(page, lab, "01_step_through_evolution.ipynb")
+def test_a_live_generation_in_jupyterlab(page: Any, lab: Lab, small: Path) -> None:
+    lab.open(page, "01_step_through_evolution.ipynb")
     view = page.locator(".wb").nth(1)
     view.scroll_into_view_if_needed()
     count = "document.querySelectorAll('.wb input[data-go=slide]')[1].max"
@@ -256,8 +158,8 @@ def test_a_live_generation_in_jupyterlab(page: Any, lab: str, small: Path) -> No
     view.locator(".wb-live", has_text="stopped").wait_for()
 
 
-def test_changes_are_filtered_in_jupyterlab(page: Any, lab: str) -> None:
-    _open(page, lab, "02_generator_diffs.ipynb")
+def test_changes_are_filtered_in_jupyterlab(page: Any, lab: Lab) -> None:
+    lab.open(page, "02_generator_diffs.ipynb")
     view = page.locator(".wb").first
     view.scroll_into_view_if_needed()
     assert view.locator("section").count() >= 1
@@ -270,8 +172,8 @@ def test_changes_are_filtered_in_jupyterlab(page: Any, lab: str) -> None:
     _shot(view, "diffs")
 
 
-def test_the_map_is_brushed_in_jupyterlab(page: Any, lab: str) -> None:
-    _open(page, lab, "04_persona_map.ipynb")
+def test_the_map_is_brushed_in_jupyterlab(page: Any, lab: Lab) -> None:
+    lab.open(page, "04_persona_map.ipynb")
     canvas = page.locator("canvas[data-marks]")
     canvas.scroll_into_view_if_needed()
     side = page.locator(".wb[aria-label='Selection of the map']")
@@ -299,7 +201,7 @@ def test_the_map_is_brushed_in_jupyterlab(page: Any, lab: str) -> None:
     assert int(canvas.get_attribute("data-ms")) < 300
 
 
-def test_hostile_text_does_not_run_in_jupyterlab(page: Any, lab: str, small: Path, tmp_path: Path) -> None:
+def test_hostile_text_does_not_run_in_jupyterlab(page: Any, lab: Lab, small: Path, tmp_path: Path) -> None:
     import polars as pl
 
     from workbench.evolve import store
@@ -327,26 +229,10 @@ def test_hostile_text_does_not_run_in_jupyterlab(page: Any, lab: str, small: Pat
         frame.with_columns(pl.lit(evil).alias(c) for c in columns).write_parquet(folder / f"{name}.parquet")
     turns = pl.read_parquet(folder / "turns.parquet")
     turns.with_columns(content=pl.lit(evil + "z" * 1_000_000)).write_parquet(folder / "turns.parquet")
-    root = Path(_root(lab))
-    notebook = nbformat.v4.new_notebook(
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    )
     code = f"import workbench as wb\nrun = wb.open_run({str(copy)!r})\nwb.show.stepper(run)"
-    notebook.cells = [nbformat.v4.new_code_cell(code), nbformat.v4.new_code_cell("wb.show.diffs(run)")]
-    nbformat.write(notebook, root / "hostile.ipynb")
-    _open(page, lab, "hostile.ipynb")
+    lab.cells(page, "hostile.ipynb", code, "wb.show.diffs(run)")
     view = page.locator(".wb").first
-    for tab in (
-        "diff",
-        "axes",
-        "reflection",
-        "mutation",
-        "scores",
-        "personas",
-        "episodes",
-        "lineage",
-        "archive",
-    ):
+    for tab in TABS:
         view.locator(f"[data-go='tab:{tab}']").click()
         view.locator(f"[data-go='tab:{tab}'][aria-selected=true]").wait_for()
         for fold in view.locator(".wb-body summary").all():
@@ -357,8 +243,8 @@ def test_hostile_text_does_not_run_in_jupyterlab(page: Any, lab: str, small: Pat
     assert page.locator(".wb script, .wb img, .wb svg[onload]").count() == 0
 
 
-def test_scores_are_drawn_in_jupyterlab(page: Any, lab: str) -> None:
-    _open(page, lab, "05_scores.ipynb")
+def test_scores_are_drawn_in_jupyterlab(page: Any, lab: Lab) -> None:
+    lab.open(page, "05_scores.ipynb")
     charts = page.locator(".vega-embed svg.marks")
     charts.first.wait_for()
     page.wait_for_timeout(1000)
@@ -367,5 +253,5 @@ def test_scores_are_drawn_in_jupyterlab(page: Any, lab: str) -> None:
     for i in range(charts.count()):
         charts.nth(i).scroll_into_view_if_needed()
         _shot(charts.nth(i), f"scores_{i}")
-    _theme(page, "JupyterLab Dark")
+    theme(page, "JupyterLab Dark")
     _shot(charts.first, "scores_dark")
