@@ -238,6 +238,28 @@ class Client:
         finally:
             self._cost, self._tokens = self._cost - (cost or 0.0), self._tokens - (tokens or 0)
 
+    async def embeddings(self, endpoint: Endpoint, texts: Sequence[str]) -> list[list[float]]:
+        """Return one vector a text, in their order, from the endpoint's ``/embeddings``.
+
+        Raises
+        ------
+        LLMError
+            When the endpoint fails after retries, or does not answer with a vector for each text.
+        """
+        body = {"model": endpoint.model, "input": list(texts), "encoding_format": "float"}
+        answer = await self._post(endpoint, "/embeddings", body)
+        try:
+            rows = [
+                [float(x) for x in d["embedding"]] for d in sorted(answer["data"], key=lambda d: d["index"])
+            ]
+        except (KeyError, TypeError, ValueError):
+            rows = []
+        if len(rows) != len(texts) or len({len(row) for row in rows}) > 1:
+            raise LLMError(
+                "content", f"{endpoint.model} gave no vector for each text; is it an embedding model?"
+            )
+        return rows
+
     async def _post(self, endpoint: Endpoint, path: str, body: Mapping[str, Any] | bytes) -> dict[str, Any]:
         """Send a request until it is answered: repeated after faults that may pass, waiting for a dead endpoint."""
         import openai
