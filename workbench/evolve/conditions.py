@@ -133,21 +133,27 @@ def over_seeds(runs: Sequence[Run]) -> pl.DataFrame:
     )
 
 
-def by_task(run: Run, condition: str, *, standardize: bool = False) -> pl.DataFrame:
-    """Return HL, coverage and score of each test task under a condition, at equal N (for paired tests)."""
-    reference = Reference.fit(
+def by_task(run: Run, condition: str, *, standardize: bool | None = None) -> pl.DataFrame:
+    """Return HL, coverage and score of each test task under a condition, at equal N (for paired tests).
+
+    ``human_likeness_paper``, ``coverage_paper`` and ``score_paper`` follow the paper's protocol: the base
+    simulator's first run alone. ``standardize`` None measures coverage as the run did.
+    """
+    settings = run.settings
+    cloud = Cloud(
         run.humans.filter(split="train"),
-        run.frame("conditions/base_train", "fingerprints"),
-        standardize=standardize,
+        standardize=settings.standardize if standardize is None else standardize,
     )
-    prints = run.frame(f"conditions/{condition}", "fingerprints")
-    episodes = run.frame(f"conditions/{condition}", "episodes")
-    prints = prints.with_columns(likeness=reference.discriminator.likeness(prints))
-    return _per_task(prints, episodes.select("dialogue_id", "task_id"), reference)
+    prints, episodes = (run.frame(f"conditions/{condition}", name) for name in ("fingerprints", "episodes"))
+    table = prints.join(episodes.select("dialogue_id", "task_id", "persona_id", "likeness"), on="dialogue_id")
+    equal = task_scores(table, cloud, (0.5, 0.5))
+    first = table.filter(persona_id="trial00") if condition.startswith("base") else table
+    paper = task_scores(first, cloud, (0.5, 0.5)).select("task_id", pl.col(TERMS).name.suffix("_paper"))
+    return equal.join(paper, on="task_id", how="left").sort("task_id")
 
 
 def _per_task(prints: pl.DataFrame, tasks: pl.DataFrame, reference: Reference) -> pl.DataFrame:
-    return task_scores(prints.join(tasks, on="dialogue_id"), reference, (0.5, 0.5))
+    return task_scores(prints.join(tasks, on="dialogue_id"), reference.cloud, (0.5, 0.5))
 
 
 def _standardized(prints: pl.DataFrame, reference: Reference) -> float | None:

@@ -59,7 +59,7 @@ def terms(
     """
     table = prints.join(episodes.select("dialogue_id", "task_id", "success"), on="dialogue_id")
     table = table.sort("task_id", "dialogue_id")
-    tasks = task_scores(table, reference, lambdas)
+    tasks = task_scores(table, reference.cloud, lambdas)
     likeness = summarize(table["likeness"], table["task_id"])
     coverage = summarize(tasks["coverage"], tasks["task_id"])
     fitness = summarize(tasks["score"], tasks["task_id"])
@@ -79,10 +79,10 @@ def terms(
     return out | interval("success", table["success"], table["task_id"])
 
 
-def task_scores(table: pl.DataFrame, reference: Reference, lambdas: tuple[float, float]) -> pl.DataFrame:
+def task_scores(table: pl.DataFrame, cloud: Cloud, lambdas: tuple[float, float]) -> pl.DataFrame:
     """Return HL, coverage and score of each task, from fingerprints with ``task_id`` and ``likeness``."""
     likeness = table.group_by("task_id").agg(human_likeness=pl.col("likeness").sort().mean())
-    scored = reference.cloud.by_task(table).join(likeness, on="task_id").sort("task_id")
+    scored = cloud.by_task(table).join(likeness, on="task_id").sort("task_id")
     score = lambdas[0] * pl.col("human_likeness") + lambdas[1] * pl.col("coverage")
     return scored.with_columns(score=score)
 
