@@ -109,10 +109,25 @@ def test_the_seed_program_hands_every_expansion_the_playbook_of_the_side_it_was_
 def test_the_seed_program_asks_again_when_the_population_is_no_json_and_then_gives_up() -> None:
     model = Model(answer="I would rather not.")
     rejected = refused((PROGRAMS / "seed.py").read_text(), model=model)
-    assert len(model.prompts) == 2
-    assert "could not be used" in model.prompts[1][1]
+    # the program asks twice; the host repeats each request once, then with the fault told
+    asked = [user for _, user in model.prompts]
+    assert len(asked) == 6 and asked[0] == asked[1] and asked[3] == asked[4]
+    assert "Answer with JSON and nothing else" in asked[2] and "could not be used" in asked[3]
     assert rejected.kind == "runtime"
     assert "no usable population after two attempts" in rejected.reason
+
+
+def test_an_answer_without_json_is_asked_for_again_before_the_program_hears_of_it() -> None:
+    answers = ['{"a": ', '{"a": 1}']
+    source = program(f'told = str(parse_json(complete("s", "u")))\nreturn {RECORDS}').replace("'r'", "told")
+    prompts: list[str] = []
+
+    async def complete(system: str, user: str) -> str:
+        prompts.append(user)
+        return answers[len(prompts) - 1]
+
+    found = asyncio.run(run_program(source, "c", 1, complete))
+    assert prompts == ["u", "u"] and found[0].reasoning == "{'a': 1}"
 
 
 def test_the_dp_baseline_writes_all_policies_with_one_call_and_has_no_axes() -> None:

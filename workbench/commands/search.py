@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +63,7 @@ def register(add: Add) -> None:
     sub.add_argument("--max-cost", type=float, metavar="USD", help="stop before spending more")
     sub.add_argument("--max-tokens", type=int, metavar="N", help="stop before using more tokens")
 
+    _add_dask(sub)
     sub.add_argument(
         "--seeds", type=int, default=1, metavar="K", help="K independent searches, in DIR/seed-…"
     )
@@ -76,8 +79,13 @@ def register(add: Add) -> None:
     sub = add(resume, "Go on with a run, by its own settings.")
     sub.add_argument("run", metavar="DIR")
     sub.add_argument("--generations", type=int, help="generations in all")
+    sub.add_argument("--concurrency", type=int, metavar="N", help="requests in flight at once")
+    sub.add_argument(
+        "--early-stop", type=int, metavar="N", help="stop after N generations without a new best"
+    )
     sub.add_argument("--max-cost", type=float, metavar="USD", help="a new limit of money, in all")
     sub.add_argument("--max-tokens", type=int, metavar="N", help="a new limit of tokens, in all")
+    _add_dask(sub)
 
     sub = add(
         evaluate,
@@ -88,6 +96,13 @@ def register(add: Add) -> None:
         "--controls", action="store_true", help="also the base simulator with its user at temperature 1"
     )
     sub.add_argument("--again", action="store_true", help="evaluate anew what is there already")
+    _add_dask(sub)
+
+
+def _add_dask(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--dask", metavar="SCHEDULER", help="simulate on the workers of a dask scheduler (tcp://host:8786)"
+    )
 
 
 def evolve(args: argparse.Namespace) -> None:
@@ -123,10 +138,10 @@ def evolve(args: argparse.Namespace) -> None:
         print_estimate(settings, args.seeds)
         return
     if args.seeds == 1:
-        _drive(args.run, settings)
+        _drive(args.run, settings, scheduler=args.dask)
         return
     for seed in range(settings.seed, settings.seed + args.seeds):
-        _drive(str(Path(args.run) / f"seed-{seed}"), replace(settings, seed=seed))
+        _drive(str(Path(args.run) / f"seed-{seed}"), replace(settings, seed=seed), scheduler=args.dask)
 
 
 def branch(args: argparse.Namespace) -> None:
@@ -147,10 +162,11 @@ def resume(args: argparse.Namespace) -> None:
     from dataclasses import replace
 
     from workbench.evolve.run import open_run
+    from workbench.evolve.settings import MAY_CHANGE
 
     settings = open_run(args.run).settings
-    changed = {n: v for n in ("generations", "max_cost", "max_tokens") if (v := getattr(args, n)) is not None}
-    _drive(args.run, replace(settings, **changed))
+    changed = {n: v for n in MAY_CHANGE if (v := getattr(args, n)) is not None}
+    _drive(args.run, replace(settings, **changed), scheduler=args.dask)
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -159,7 +175,7 @@ def evaluate(args: argparse.Namespace) -> None:
     from workbench.evolve.run import CONDITIONS, CONTROLS, open_runs
 
     for run in open_runs(args.run):
-        with _open_search(str(run.path), None) as search:
+        with _open_search(str(run.path), None, scheduler=args.dask) as search:
             which = (*CONDITIONS, *CONTROLS) if args.controls else CONDITIONS
             conditions.evaluate(search, only=which, again=args.again)
     fresh_line()
@@ -172,7 +188,9 @@ def _settings(**given: Any) -> Settings:
     return Settings(**given)
 
 
-def _drive(path: str, settings: Settings, *, branch: tuple[Run, str] | None = None) -> None:
+def _drive(
+    path: str, settings: Settings, *, branch: tuple[Run, str] | None = None, scheduler: str | None = None
+) -> None:
     from workbench.evolve.curriculum import choose_tasks
     from workbench.evolve.progress import duration
     from workbench.llm import loop
@@ -181,7 +199,7 @@ def _drive(path: str, settings: Settings, *, branch: tuple[Run, str] | None = No
     if not (Path(path) / "run.json").exists():
         choose_tasks(settings)  # a mistake in the settings is told before any endpoint is asked
     lines = loop.run(answers(settings.roles, sorted(set(ROLES) - {"judge"})))
-    with _open_search(path, settings, branch) as search:
+    with _open_search(path, settings, branch, scheduler) as search:
         left = max(0, settings.generations + 1 - search.generation)
         who = "the rehearsal models, stand-ins" if len(settings.rehearsed) == 6 else "real models"
         print(f"Run {search.run.run_id} in {path}: {settings.domain}, seed {settings.seed}, {who}.")
@@ -203,7 +221,18 @@ def _drive(path: str, settings: Settings, *, branch: tuple[Run, str] | None = No
         print(f"Best by validation: {search.run.best}. Next: workbench evaluate {path}")
 
 
-def _open_search(path: str, settings: Settings | None, branch: tuple[Run, str] | None = None) -> Search:
+@contextmanager
+def _open_search(
+    path: str,
+    settings: Settings | None,
+    branch: tuple[Run, str] | None = None,
+    scheduler: str | None = None,
+) -> Iterator[Search]:
     from workbench.evolve.search import Search
+    from workbench.simulate.machines import dask
 
-    return Search(path, settings, report=show_progress, branch=branch)
+    with (
+        dask(scheduler) if scheduler else nullcontext() as machines,
+        Search(path, settings, report=show_progress, branch=branch, machines=machines) as search,
+    ):
+        yield search

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from workbench.llm.roles import as_settings, from_settings
 from workbench.simulate.sandbox import ProgramRejected
 
 T = TypeVar("T")
+CONNECT_SECONDS = 10
 Work = Callable[[dict[str, Any], Client], T]
 
 
@@ -138,8 +140,9 @@ def _there(
     return {"result": result, "failed": failed, "spent": spent, "trouble": trouble}
 
 
-def dask(scheduler: str) -> Machines:
-    """Use the workers of a dask scheduler, a piece for each of their threads.
+@contextmanager
+def dask(scheduler: str) -> Iterator[Machines]:
+    """Use the workers of a dask scheduler inside the block, a piece for each of their threads.
 
     Raises
     ------
@@ -153,11 +156,13 @@ def dask(scheduler: str) -> Machines:
             "--dask needs dask.distributed: pip install 'persona-policies-workbench[dask]'."
         ) from None
     try:
-        them = Scheduler(scheduler, timeout=10)
+        them = Scheduler(scheduler, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         raise WorkbenchError(f"The dask scheduler {scheduler} does not answer ({error}).") from None
-    if not (slots := sum(them.nthreads().values())):
-        raise WorkbenchError(
-            f"The dask scheduler {scheduler} has no worker; start some: dask worker {scheduler}"
-        )
-    return Machines(them.get_executor(pure=False), slots)
+    with them:
+        slots = sum(them.nthreads().values())
+        if not slots:
+            raise WorkbenchError(
+                f"The dask scheduler {scheduler} has no worker; start some: dask worker {scheduler}"
+            )
+        yield Machines(them.get_executor(pure=False), slots)
