@@ -87,6 +87,31 @@ def open_matrix(folder: str | Path) -> Matrix:
     )
 
 
+def differences(one: Matrix, other: Matrix, *, digits: int = 3, most: int = 5) -> list[str]:
+    """Compare two matrices frame by frame, fractions rounded; return what differs, a line each.
+
+    The planes of ``umap`` are left out: they are a picture, and differ between machines. So are columns of cost.
+    """
+    found = []
+    for name in FRAMES:
+        if name == "umap":
+            continue
+        a, b = (
+            getattr(m, name).with_columns(pl.selectors.float().cast(pl.Float64).round(digits) + 0.0)
+            for m in (one, other)
+        )
+        if a.columns != b.columns or len(a) != len(b):
+            found.append(f"{name}: {len(a)} rows of {a.width} columns against {len(b)} of {b.width}")
+            continue
+        for column in a.columns:
+            rows = (a[column].ne_missing(b[column])).arg_true().to_list()
+            here = f"{name}, {column}"
+            found += [f"{here}, row {i}: {a[column][i]} against {b[column][i]}" for i in rows[:most]]
+            if len(rows) > most:
+                found.append(f"{here}: {len(rows) - most} more rows differ")
+    return found
+
+
 def planned(plan: Plan) -> pl.DataFrame:
     """Count what a plan takes, cell by cell: the key, episodes, requests, tokens and cost (null: unknown price)."""
     rows = []
