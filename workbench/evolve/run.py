@@ -70,14 +70,23 @@ CANDIDATES: dict[str, Any] = {
 
 
 def open_run(path: str | Path) -> Run:
-    """Open a run directory for reading; another process may be writing it.
+    """Open a run for reading; another process may be writing it.
+
+    Parameters
+    ----------
+    path
+        A run directory; or an output folder of ppol 0.1.1, an output or checkpoint folder of OpenEvolve 0.4.0, which is
+        read as it stands and never written (``run.missing`` says what it lacks).
 
     Raises
     ------
     WorkbenchError
         When the directory is missing, is no run, or was written in another format.
     """
-    return Run(path)
+    from workbench.evolve.foreign import convert
+
+    own = (Path(path) / "run.json").exists()
+    return Run(path if own else convert(path) or path)
 
 
 def open_runs(path: str | Path) -> list[Run]:
@@ -121,9 +130,28 @@ class Run:
         self.settings = Settings.from_json(self.info.get("settings", {}))
 
     def __repr__(self) -> str:
-        return (
-            f"Run({str(self.path)!r}, domain={self.settings.domain!r}, candidates={len(self.candidate_ids)})"
-        )
+        path = self.info.get("foreign", {}).get("path", str(self.path))
+        return f"Run({path!r}, domain={self.settings.domain!r}, candidates={len(self.candidate_ids)})"
+
+    @property
+    def missing(self) -> list[str]:
+        """What the run of another program does not hold; empty for a run of ours."""
+        return list(self.info.get("foreign", {}).get("missing", []))
+
+    def own(self) -> Run:
+        """Return the run itself.
+
+        Raises
+        ------
+        WorkbenchError
+            When it is another program's, which can be read but not gone on with.
+        """
+        if foreign := self.info.get("foreign"):
+            raise WorkbenchError(
+                f"{foreign['path']} is a run of {foreign['program']}: it can be looked at and exported, not written. "
+                "'workbench export … --format program' takes its best program out."
+            )
+        return self
 
     @property
     def run_id(self) -> str:
@@ -186,6 +214,8 @@ class Run:
     def best(self) -> str:
         """The candidate that selection names: the best mean validation score, or a drawn one for the control.
 
+        In another program's run, the one that it calls its best.
+
         Raises
         ------
         WorkbenchError
@@ -195,6 +225,8 @@ class Run:
 
         from workbench.simulate.seeds import derive
 
+        if best := self.info.get("foreign", {}).get("best"):
+            return str(best)
         good = self.candidates.filter(status="accepted")
         if good.is_empty():
             raise WorkbenchError(f"The run {self.path} has no accepted candidate yet; let it evolve first.")
