@@ -1,6 +1,6 @@
 """Kill a run again and again between its first and last commit; resume; compare digests with an uninterrupted run.
 
-python benchmarks/kill_resume.py [--kills 10]
+python benchmarks/kill_resume.py [--kills 10] [--generations 6]
 """
 
 from __future__ import annotations
@@ -19,44 +19,62 @@ from workbench.evolve.store import digest
 WORKBENCH = [sys.executable, "-c", "import sys; from workbench.cli import main; sys.exit(main(sys.argv[1:]))"]
 
 
-def steps(path: Path, seed: int) -> list[list[str]]:
-    run = ["evolve", "--run", str(path), "--seed", str(seed), "--generations", "6"]
-    return [run, ["evaluate", str(path)]]
+def steps(path: Path, args: argparse.Namespace) -> list[list[str]]:
+    run = ["evolve", "--run", str(path), "--seed", str(args.seed), "--generations", str(args.generations)]
+    return [[*run, "--early-stop", str(args.generations + 1)], ["evaluate", str(path)]]
 
 
-def go(path: Path, seed: int) -> None:
-    for step in steps(path, seed):
+def go(path: Path, args: argparse.Namespace) -> None:
+    for step in steps(path, args):
         subprocess.run(WORKBENCH + step, check=True, capture_output=True)
+
+
+def committed(path: Path) -> dict[str, str]:
+    """Return the digest of every folder that has been committed."""
+    folders = [p for kind in ("candidates", "conditions") for p in (path / kind).glob("[!.]*")]
+    return {f"{p.parent.name}/{p.name}": digest(p) for p in sorted(folders)}
+
+
+def wait_for_work(path: Path, child: subprocess.Popen[bytes]) -> None:
+    """Wait until the child has opened the run: its imports are no moment worth killing it at."""
+    lock = path / "lock"
+    while child.poll() is None and not (lock.exists() and f"process {child.pid} " in lock.read_text()):
+        time.sleep(0.01)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--generations", type=int, default=6)
     parser.add_argument("--seed", type=int, default=11)
     args = parser.parse_args()
     rng = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = Path(folder) / "whole", Path(folder) / "killed"
         began = time.monotonic()
-        go(whole, args.seed)
+        go(whole, args)
         length = time.monotonic() - began
         print(f"uninterrupted: {length:.0f} s, digest {digest(whole)[:16]}", flush=True)
+        lost, idle, kept = 0, 0, committed(killed)
         for kill in range(args.kills):
-            done = (killed / "conditions" / "evolved").exists()
-            step = steps(killed, args.seed)[1 if (killed / "candidates" / "0006").exists() else 0]
+            step = steps(killed, args)[(killed / "candidates" / f"{args.generations:04}").exists()]
             child = subprocess.Popen(WORKBENCH + step, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(2.5 + rng.random() * max(1.0, length / (args.kills / 2)))  # 2.5 s of imports
+            wait_for_work(killed, child)
+            time.sleep(rng.random() * 2 * max(1.0, length / args.kills))
+            idle += child.poll() is not None
             child.send_signal(signal.SIGKILL)
             child.wait()
-            parts = sorted(p.name for k in ("candidates", "conditions") for p in (killed / k).glob("[!.]*"))
-            print(
-                f"kill {kill + 1:2}: {'finished before' if done else len(parts)} folders committed",
-                flush=True,
-            )
-        go(killed, args.seed)
+            now = committed(killed)
+            lost += sum(now.get(name) != it for name, it in kept.items())
+            kept = now
+            print(f"kill {kill + 1:3}: {len(now)} folders committed", flush=True)
+        go(killed, args)
         same = digest(killed) == digest(whole)
-        print(f"resumed: digest {digest(killed)[:16]}; {'the same' if same else 'DIFFERENT'}")
-        return 0 if same else 1
+        print(
+            f"{args.kills - idle} kills at work; {lost} committed folders lost or changed; "
+            f"resumed: digest {digest(killed)[:16]}, {'the same' if same else 'DIFFERENT'}"
+        )
+        return 0 if same and not lost else 1
 
 
 if __name__ == "__main__":
