@@ -120,7 +120,7 @@ def plain(turns: pl.DataFrame) -> dict[str, dict[str, float]]:
             "identifiers_per_turn": sum(len(re.findall(IDENTIFIER, text)) for text in said) / n,
             "opening_length": float(lengths[0]),
         }
-        texts = [re.sub(r"\s", " ", re.sub(APOSTROPHES, "'", text.lower())) for text in said]
+        texts = [re.sub(r"\s+", " ", re.sub(APOSTROPHES, "'", text.lower())) for text in said]
         for feature, (pattern, unless) in patterns.items():
             hits = sum(bool(pattern.search(unless.sub(" ¦ ", text) if unless else text)) for text in texts)
             row[feature] = hits / n

@@ -92,12 +92,18 @@ def _markers(markers: MarkerClass, content: str) -> list[tuple[int, int]]:
     text = re.sub(r"\s", " ", text)
     for marker in markers.markers:
         if marker.unless:
-            text = re.sub(rf"\b(?:{marker.unless})\b", lambda hit: "¦" * len(hit.group()), text)
-    pattern = "|".join(f"(?:{marker.pattern})" for marker in markers.markers)
+            text = re.sub(rf"\b(?:{_blanks(marker.unless)})\b", lambda hit: "¦" * len(hit.group()), text)
+    pattern = "|".join(f"(?:{_blanks(marker.pattern)})" for marker in markers.markers)
     hits = (
         [] if markers.whole else [hit.span() for hit in re.finditer(pattern, text) if hit.end() > hit.start()]
     )
     return hits or [(0, len(content))]
+
+
+def _blanks(pattern: str) -> str:
+    """Let a blank outside a character class stand for as many as there are in the text, which is not shortened here."""
+    wide = {" ": " +", " ?": " *"}
+    return re.sub(r"\[[^\]]*\]| [?*+]?", lambda hit: wide.get(hit.group(), hit.group()), pattern)
 
 
 def _repetitions(said: list[tuple[int, str, list[str]]]) -> list[Span]:

@@ -56,12 +56,11 @@ def fingerprint(turns: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
 
 def _plan(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
     """Lay out the whole computation as one lazy query, with what :func:`_check` needs beside the features."""
-    frame = prepared(turns)
-    spoken = frame.filter((pl.col("role") == "user") & (pl.col("content").str.len_bytes() > 0))
-    users = spoken.with_columns(text=normalize(pl.col("content"))).select(
+    frame = prepared(turns).cache()
+    said = spoken(frame, TOKEN).cache()
+    users = said.with_columns(text=normalize(pl.col("content"))).select(
         "dialogue_id",
-        "row",
-        pl.col("content").str.to_lowercase().str.count_matches(TOKEN).cast(pl.Int64).alias("tokens"),
+        pl.col("token").list.len().cast(pl.Int64).alias("tokens"),
         pl.col("content").str.count_matches(IDENTIFIER).cast(pl.Int64).alias("identifiers"),
         *(markers.matches(pl.col("text")).alias(name) for name, markers in lexicon().items()),
     )
@@ -79,7 +78,7 @@ def _plan(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
     joined = (
         _dialogues(frame)
         .join(summed, on="dialogue_id", how="left", maintain_order="left")
-        .join(repeating(frame, TOKEN, OFTEN), on="dialogue_id", how="left", maintain_order="left")
+        .join(repeating(said, OFTEN), on="dialogue_id", how="left", maintain_order="left")
     )
     return joined.with_columns(**_features()).sort("dialogue_id")
 
@@ -124,28 +123,31 @@ def prepared(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def repeating(frame: pl.LazyFrame, word: str, often: int) -> pl.LazyFrame:
-    """Count the user turns that hold a trigram of words occurring more than ``often`` times in their dialogue."""
-    token = pl.col("token")
-    words = (
-        frame.filter(pl.col("role") == "user")
-        .select(
-            "dialogue_id", "row", pl.col("content").str.to_lowercase().str.extract_all(word).alias("token")
-        )
-        .filter(token.list.len() > 2)
-        .select(pl.col("dialogue_id").rle_id().alias("dialogue"), "row", "token")
-        .explode("token")
-        .with_columns(token.hash(2))
+def spoken(frame: pl.LazyFrame, word: str) -> pl.LazyFrame:
+    """Take the user's turns out of a prepared frame: dialogue_id, row, content, and the list of its words (``token``)."""
+    content = pl.col("content")
+    token = content.str.to_lowercase().str.extract_all(word).alias("token")
+    return frame.filter((pl.col("role") == "user") & (content.str.len_bytes() > 0)).select(
+        "dialogue_id", "row", "content", token
     )
+
+
+def repeating(said: pl.LazyFrame, often: int) -> pl.LazyFrame:
+    """Count the :func:`spoken` turns that hold a trigram of words occurring more than ``often`` times in their dialogue."""
+    token = pl.col("token")
+    words = said.filter(token.list.len() > 2).select("dialogue_id", "row", "token").explode("token")
     # one 64-bit key for (dialogue, trigram): a clash among a dialogue's few thousand is out of the question
     key = (
-        pl.col("dialogue").hash(1) + token + token.shift(-1) * _ODD + token.shift(-2) * (_ODD * _ODD % 2**64)
+        pl.col("dialogue_id").hash(1)
+        + token
+        + token.shift(-1) * _ODD
+        + token.shift(-2) * (_ODD * _ODD % 2**64)
     )
-    trigrams = words.select("row", key.alias("key")).filter(pl.col("row") == pl.col("row").shift(-2))
+    trigrams = words.with_columns(token.hash(2)).select("dialogue_id", "row", key=key)
+    trigrams = trigrams.filter(pl.col("row") == pl.col("row").shift(-2)).cache()
     many = trigrams.group_by("key").agg(pl.len().alias("times")).filter(pl.col("times") > often)
-    turns = trigrams.join(many, on="key", how="semi").select("row").unique()
-    found = frame.join(turns, on="row", how="semi").group_by("dialogue_id")
-    return found.agg(pl.len().cast(pl.Int64).alias("repeating"))
+    found = trigrams.join(many, on="key", how="semi").group_by("dialogue_id")
+    return found.agg(pl.col("row").n_unique().cast(pl.Int64).alias("repeating"))
 
 
 def _features() -> dict[str, pl.Expr]:

@@ -16,6 +16,7 @@ FILE = Path(__file__).with_name("lexicon.toml")
 
 APOSTROPHES = "[’‘ʼ´`＇]"
 _BLOT = " ¦ "
+_FOREIGN = r"[^\W\x00-\x7F]"  # a letter beyond ASCII
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,25 @@ class MarkerClass:
         """Tell in which turns at least one marker occurs (Boolean; takes the text of :func:`normalize`)."""
         pattern = "|".join(f"(?:{marker.pattern})" for marker in self.markers)
         if self.whole:
-            pattern = rf"^\s*(?:{pattern})[.!,]*\s*$"
+            pattern = rf"^ ?(?:{pattern})[.!,]* ?$"
         unless = "|".join(rf"\b(?:{marker.unless})\b" for marker in self.markers if marker.unless)
-        text = normalized.str.replace_all(unless, _BLOT) if unless else normalized
-        return text.str.contains(pattern)
+        text = normalized
+        if not re.search(_FOREIGN, pattern + unless):
+            # Unicode's \b is slow in any turn with a dash or an emoji: a foreign letter becomes _, and ASCII's will do
+            text = text.str.replace_all(r"[\w&&[^\x00-\x7F]]", "_")
+            pattern, unless = (part.replace(r"\b", r"(?-u:\b)") for part in (pattern, unless))
+        hit = text.str.contains(pattern)
+        if not unless:
+            return hit
+        # most turns are decided by the first look; only the others are blotted and looked at again
+        blotted = pl.when(hit).then(text).otherwise(pl.lit("")).str.replace_all(unless, _BLOT)
+        return blotted.str.contains(pattern)
 
 
 def normalize(content: pl.Expr) -> pl.Expr:
-    """Lower-case a turn, every apostrophe ``'`` and all white space blanks: the text that markers are looked for in."""
+    """Lower-case a turn, every apostrophe ``'``, any white space one blank: the text that markers are looked for in."""
     plain = content.str.to_lowercase().str.replace_all(APOSTROPHES, "'")
-    return plain.str.replace_all(r"[\s&&[^ ]]", " ")
+    return plain.str.replace_all(r"\s{2,}|[\s&&[^ ]]", " ")
 
 
 @cache
@@ -96,9 +106,8 @@ def _marker(entry: dict[str, object], whole: bool, where: str) -> Marker:
                 f"{where}, entry {match[:40]!r} has no '{kind}' examples: give it at least one turn"
             )
     edges = bool(entry.get("edges", True)) and not whole
-    pattern = _blanks(match)
-    pattern = rf"\b(?:{pattern})\b" if edges else pattern
-    unless = _blanks(str(entry.get("unless", "")))
+    pattern = rf"\b(?:{match})\b" if edges else match
+    unless = str(entry.get("unless", ""))
     for expression in (pattern, unless):
         try:
             pl.select(pl.lit("").str.contains(expression))
@@ -108,10 +117,3 @@ def _marker(entry: dict[str, object], whole: bool, where: str) -> Marker:
                 f"{where}, entry {match[:40]!r} is no pattern of Rust's regex: {sentence}"
             ) from None
     return Marker(pattern, unless, tuple(examples["yes"] or ()), tuple(examples["no"] or ()))  # type: ignore[arg-type]
-
-
-def _blanks(pattern: str) -> str:
-    """Let a blank outside a character class stand for one blank or more, unless it has a quantifier."""
-    return re.sub(
-        r"\[[^\]]*\]| [?*+]?", lambda found: " +" if found.group() == " " else found.group(), pattern
-    )

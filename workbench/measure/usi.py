@@ -10,7 +10,7 @@ import polars as pl
 
 from workbench.errors import WorkbenchError
 from workbench.measure.alignment import dice
-from workbench.measure.fingerprint import checked, prepared, repeating
+from workbench.measure.fingerprint import checked, prepared, repeating, spoken
 from workbench.measure.lexicon import lexicon, normalize
 from workbench.measure.points import rows
 from workbench.measure.reference import SURVEY
@@ -64,10 +64,10 @@ def fingerprint_usi(turns: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
     """
     frame = prepared(turns)
     text = pl.col("text")
-    spoken = frame.filter((pl.col("role") == "user") & (pl.col("content").str.strip_chars() != ""))
-    marked = spoken.with_columns(text=normalize(pl.col("content"))).select(
+    said = spoken(frame, _WORD).filter(pl.col("content").str.strip_chars() != "")
+    marked = said.with_columns(text=normalize(pl.col("content"))).select(
         "dialogue_id",
-        text.str.count_matches(_WORD).cast(pl.Int64).alias("words"),
+        pl.col("token").list.len().cast(pl.Int64).alias("words"),
         text.str.count_matches(_IDENTIFIER).cast(pl.Int64).alias("ids"),
         text.str.contains(_DASH).alias("formality"),
         *(lexicon()[ours].matches(text).alias(name) for name, ours in _MARKED.items()),
@@ -91,7 +91,7 @@ def fingerprint_usi(turns: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
         words_per_turn=total / n,
         opening_words=words.first().cast(pl.Float64),
     )
-    again = repeating(frame, _WORD, _OFTEN).select("dialogue_id", repeat=pl.lit(1.0))
+    again = repeating(said, _OFTEN).select("dialogue_id", repeat=pl.lit(1.0))
     table = checked(frame).join(
         found.join(again, on="dialogue_id", how="left").collect(), on="dialogue_id", how="left"
     )
