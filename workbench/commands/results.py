@@ -1,10 +1,9 @@
-"""Commands that look at results: report, runs, personas, fingerprint."""
+"""Commands that look at results: report, runs, personas."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +36,6 @@ def register(add: Add) -> None:
     sub.add_argument("--json", action="store_true", help="print the records as JSON")
     add_models(sub)
 
-    sub = add(fingerprint, "Compute the 19 features of every dialogue in trace files.")
-    sub.add_argument("files", nargs="+", metavar="FILE", help=".jsonl or .jsonl.gz")
-    sub.add_argument("-o", "--output", metavar="OUT", help=".parquet or .csv; without it, print means")
-
 
 def report(args: argparse.Namespace) -> None:
     """Write a run's figures and tables, or those of every seed in a folder."""
@@ -50,10 +45,17 @@ def report(args: argparse.Namespace) -> None:
     found = open_runs(args.run)
     one = len(found) == 1
     files = reporting.write(found[0], args.output) if one else reporting.write_seeds(found, args.output)
-    print_table(found)
+    if found[0].missing:
+        print(
+            f"{args.run} is a run of {found[0].info['foreign']['program']}. It lacks: {'; '.join(found[0].missing)}."
+        )
+    else:
+        print_table(found)
     print(f"\n{len(files)} files in {args.output}/: {', '.join(sorted({f.name for f in files}))}")
     print(f"The run is in {args.run}: programs, reflections and every conversation are plain files there.")
-    print(f"Step through it: make lab, or WORKBENCH_RUN={found[0].path} jupyter lab notebooks")
+    print(
+        f"Step through it: make lab, or WORKBENCH_RUN={args.run if one else found[0].path} jupyter lab notebooks"
+    )
 
 
 def runs(args: argparse.Namespace) -> None:
@@ -139,42 +141,3 @@ def personas(args: argparse.Namespace) -> None:
         placed = ", ".join(f"{a} {'yes' if on else 'no'}" for a, on in record["axis_placement"].items())
         print(f"{record['persona_id']}  {record['description']}\n  axes: {placed or 'none'}")
         print(f"  why: {record['reasoning']}\n  policy: {record['expanded_instruction']}\n")
-
-
-def fingerprint(args: argparse.Namespace) -> None:
-    """Fingerprint trace files."""
-    import warnings
-
-    import polars as pl
-
-    from workbench.measure import FEATURES
-    from workbench.measure.fingerprint import fingerprint as compute
-    from workbench.traces import batches
-
-    frames, silent = [], 0
-    facts = pl.col("source", "domain", "task_id", "tau2_task_id", "trial", "trait", "reward").first()
-    spoke = ((pl.col("role") == "user") & (pl.col("content") != "")).any().alias("spoke")
-    for file in args.files:
-        parts = []
-        for turns in batches(file):  # some thousand dialogues at a time: a file may be larger than memory
-            about = turns.group_by("dialogue_id").agg(facts, spoke)
-            silent += len(about.filter(~pl.col("spoke")))
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message=".*no user turn")
-                parts.append(about.drop("spoke").join(compute(turns), on="dialogue_id"))
-        frames.append(pl.concat(parts).sort("dialogue_id").with_columns(file=pl.lit(Path(file).name)))
-    if silent:
-        print(f"{silent} dialogues have no user turn: their fingerprints are zeros", file=sys.stderr)
-    table = pl.concat(frames, how="vertical_relaxed")
-    if args.output:
-        if not args.output.endswith((".parquet", ".csv")):
-            raise WorkbenchError(f"-o {args.output} must end in .parquet or .csv.")
-        try:
-            (table.write_parquet if args.output.endswith(".parquet") else table.write_csv)(args.output)
-        except OSError as error:
-            raise WorkbenchError(f"{args.output} cannot be written: {error.strerror or error}.") from None
-        print(f"{len(table)} dialogues from {len(args.files)} files → {args.output}")
-        return
-    print(f"{'mean of':<28}" + "".join(f"{Path(f).name[:26]:>28}" for f in args.files))
-    for feature in FEATURES:
-        print(f"{feature:<28}" + "".join(f"{frame[feature].to_numpy().mean():>28.3f}" for frame in frames))

@@ -36,6 +36,7 @@ HUMANS: dict[str, Any] = {
     **dict.fromkeys(("dialogue_id", "task_id", "tau2_task_id", "source", "split"), pl.String),
     **dict.fromkeys((*FEATURES, "reward"), pl.Float64),
 }
+KEPT = ("candidate_id", "parent", "generation", "island", "author", "tasks", "created")  # of a rejected program
 UNKNOWN = "not recorded"  # the model of a role that the other program keeps no note of
 
 
@@ -138,13 +139,11 @@ def _union(checkpoints: Sequence[Path], path: Path, missing: list[str]) -> tuple
     if not records:
         raise WorkbenchError(f"{path} holds checkpoints, but no program in them can be read.")
     same = {uid: uid for uid in records}
-    for uid, record in records.items():  # a copy is its original: a migrant, or one made for an empty island
-        seen = {uid}
-        while (up := str(record.get("parent_id"))) in records and up not in seen:
-            if records[up]["code"] != record["code"]:
-                break
+    for uid, first in records.items():  # a copy is its original: a migrant, or one made for an empty island
+        seen, up = {uid}, str(first.get("parent_id"))
+        while up in records and up not in seen and records[up]["code"] == first["code"]:
             seen.add(up)
-            same[uid], record = up, records[up]
+            same[uid], up = up, str(records[up].get("parent_id"))
     orphans = 0
     nodes = []
     for uid, record in records.items():
@@ -207,7 +206,7 @@ def _join(nodes: list[Node], training: Path, missing: list[str]) -> None:
             node.reflection = said.read_text(errors="replace")
     if unclaimed:
         missing.append(f"the programs of {unclaimed} evaluation log(s), kept in no checkpoint")
-    if bare := sum(n.log is None for n in nodes):
+    if bare := sum(n.log is None and not _failure(n, "ppol") for n in nodes):
         missing.append(f"the personas of {bare} program(s): no log of their evaluation")
 
 
@@ -358,6 +357,9 @@ def _write(
     for node in nodes:
         row, reason = _row(node, names, kind), _failure(node, kind)
         row |= {"status": "rejected" if reason else "accepted", "reason": reason or None}
+        if reason:  # the zeros that stand in for its scores are none
+            row |= dict.fromkeys(n for n in CANDIDATES if n not in KEPT)
+            row |= {"status": "rejected", "reason": reason}
         row |= {"new_best": not reason and row["rank"] is not None and row["rank"] > top}
         top = row["rank"] if row["new_best"] else top
         frames = _people(node, row["candidate_id"], config) | _attempts(node, row)

@@ -76,7 +76,7 @@ def _sign(on: bool | None) -> str:
 
 def _nothing(reader: Reader, candidate_id: str, what: str) -> str:
     c = reader.get(candidate_id)
-    why = f"it was rejected ({c['reason']})" if c["status"] != "accepted" else "none was written"
+    why = f"it was rejected ({c['reason']})" if c["status"] != "accepted" else "the run keeps none"
     return f"No {what} of this candidate: {why}."
 
 

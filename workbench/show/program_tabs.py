@@ -173,12 +173,9 @@ def mutation_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
     """Show every try of the mutation model: prompt, answer, verdict and reason."""
     attempts = reader.frame(candidate_id, "attempts")
     if attempts is None or attempts.is_empty():
+        why = {"seed": "this is the seed program", "human": "a person wrote this program"}
         author = reader.get(candidate_id)["author"]
-        return empty(
-            "No mutation: this is the seed program."
-            if author == "seed"
-            else "No mutation: a person wrote this program."
-        )
+        return empty(f"No mutation: {why.get(author, 'the run keeps no prompts and answers')}.")
     parts = []
     for row in attempts.sort("attempt").iter_rows(named=True):
         good = row["verdict"] == "applied"

@@ -93,10 +93,13 @@ def sheets_of(run: Run) -> list[Table]:
         Faulty=pl.col("n_faults").cast(pl.String),
         Reason=pl.col("reason").map_elements(plain, return_dtype=pl.String),
     )
+    compared = (
+        run.conditions or not run.missing
+    )  # a run of ours without held-out results says how to get them
     return [
-        Table("conditions", "Held-out comparison of conditions", tables.conditions(run),
+        *([Table("conditions", "Held-out comparison of conditions", tables.conditions(run),
               "± half a 95 % interval clustered by task. Score and coverage by the paper's protocol (the base simulator "
-              "runs a task once), then at equal N.", origin),
+              "runs a task once), then at equal N.", origin)] if compared else []),
         Table("candidates", f"The search: {len(found)} programs", search,
               "Scores are of each program's own batch of train tasks; a rejected program has its reason.", origin),
         Table("failures", "What failed on held-out tasks", failures(run),
@@ -155,6 +158,11 @@ def _page(run: Run, sheets: Sequence[Table], drawn: dict[str, Any]) -> str:
     lead = [esc(origin.line)]
     if origin.rehearsed:
         lead.append(f'<span class="warn">{esc(REHEARSED)}</span>')
+    if run.missing:
+        lead.append(
+            f"A run of {esc(run.info['foreign']['program'])}. It lacks: {esc('; '.join(run.missing))}."
+        )
+    *held_out, search, failed = sheets
     pictures = [f'<figure id="{n}">{figures.inline(c, f"{n}-")}</figure>' for n, c in drawn.items()]
     said = []
     evolved = run.episodes.filter(pl.col("condition") == "evolved", pl.col("likeness").is_not_null())
@@ -176,14 +184,22 @@ def _page(run: Run, sheets: Sequence[Table], drawn: dict[str, Any]) -> str:
         f"Persona policies on {run.settings.domain}, seed {run.settings.seed}",
         lead,
         [
-            ("Held-out tasks", "", [sheets[0].html(), *pictures[2:]]),
-            ("The search", "", [*pictures[:2], sheets[1].html()]),
+            (
+                "Held-out tasks",
+                "",
+                [s.html() for s in held_out] + pictures[2:] or [empty("The run has none.")],
+            ),
+            ("The search", "", [*pictures[:2], search.html()]),
             (
                 "The best program",
                 f"Program {best} against the seed program.",
                 [program, *([f"<h3>Reflection on it</h3><pre>{esc(thought)}</pre>"] if thought else [])],
             ),
-            ("Conversations", "Of the evolved program: the likest and the least like a person.", said),
-            ("What failed", "", [sheets[2].html() if len(sheets[2].frame) else empty("Nothing failed.")]),
+            (
+                "Conversations",
+                "Of the evolved program: the likest and the least like a person.",
+                said or [empty("The run has none.")],
+            ),
+            ("What failed", "", [failed.html() if len(failed.frame) else empty("Nothing failed.")]),
         ],
     )

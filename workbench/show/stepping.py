@@ -224,7 +224,17 @@ class Stepper(View):
             ]
         )
         legend = '<span class="dim small">filled: accepted · hollow: rejected · ring: new best · click to go</span>'
-        return f'{head}{timeline(self.reader, self.at)}<div class="bar">{controls}{legend}</div>'
+        return f'{head}{self._missing()}{timeline(self.reader, self.at)}<div class="bar">{controls}{legend}</div>'
+
+    def _missing(self) -> str:
+        """What another program's run does not hold."""
+        lacks = self.reader.run.missing
+        kind = self.reader.run.info.get("foreign", {}).get("program")
+        return (
+            f'<p class="dim small">A run of {esc(kind)}. It lacks: {esc("; ".join(lacks))}.</p>'
+            if lacks
+            else ""
+        )
 
     def _card(self) -> str:
         return program_tabs.card(self.reader, self.candidate_id) if self.candidate_id else ""
