@@ -356,7 +356,7 @@ def _write(
     missing.append("tokens, cost and seconds")
     for node in nodes:
         row, reason = _row(node, names, kind), _failure(node, kind)
-        row |= {"status": "rejected" if reason else "accepted", "reason": reason or None}
+        row["status"] = "accepted"
         if reason:  # the zeros that stand in for its scores are none
             row |= dict.fromkeys(n for n in CANDIDATES if n not in KEPT)
             row |= {"status": "rejected", "reason": reason}

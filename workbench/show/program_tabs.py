@@ -207,7 +207,7 @@ def card(reader: Reader, candidate_id: str) -> str:
     lines = [
         f"<h4>{esc(candidate_id)}{' ★' if c['new_best'] else ''}</h4>",
         f'<div class="dim">{origin} · island {c["island"]}<br>generation {c["generation"]} · by {esc(c["author"])}<br>'
-        f"N {c['n_personas']} × {len(c['tasks'] or [])} tasks</div>",
+        f"N {c['n_personas'] or 'unknown'} × {len(c['tasks'] or [])} tasks</div>",
     ]
     if c["status"] != "accepted":
         lines.append(
@@ -234,10 +234,11 @@ def card(reader: Reader, candidate_id: str) -> str:
             '<thead><tr><th></th><th class="n"></th><th class="n"></th></tr></thead>', ""
         )
     )
+    faulty = "faults not looked for" if c["n_faults"] is None else f"{c['n_faults']} faulty"
     cell = f"cell ({c['cell'][0]}, {c['cell'][1]})" if c["cell"] else ""
     lines.append(
         f'<p class="dim" style="margin-top:8px">{c["n_episodes"]} episodes · {c["n_failed"]} failed · '
-        f"{c['n_faults']} faulty<br>{cell}</p>"
+        f"{faulty}<br>{cell}</p>"
     )
     if c["reason"]:
         lines.append(f"<p>{esc(c['reason'], 400)}</p>")

@@ -206,7 +206,7 @@ class Stepper(View):
         last = found[-1]["generation"] + 1 if found else 0
         seconds = sum(c["seconds"] or 0 for c in found)
         cost = sum(c["cost"] or 0 for c in found)
-        state = f"{min(last, planned) if last <= planned else last}/{max(planned, last)} generations · {duration(seconds)} · ${cost:.2f}"
+        state = f"{min(last, planned) if last <= planned else last}/{max(planned, last)} generations{'' if run.missing else f' · {duration(seconds)} · ${cost:.2f}'}"
         head = f'<div class="bar"><b>{esc(provenance(run))}</b><span class="grow"></span><span class="dim">{state}</span></div>'
         if not found:
             return head + empty("This run has no candidate yet.")
