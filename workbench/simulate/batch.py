@@ -16,9 +16,9 @@ from workbench.simulate.frames import episodes_frame, personas_frame, turns_fram
 from workbench.simulate.machines import Machines
 from workbench.simulate.program import Persona, ProgramRejected, run_program
 from workbench.simulate.rollout import Episode, Job, rollout
+from workbench.simulate.scenarios import from_plain
 from workbench.simulate.seeds import derive
 from workbench.simulate.tau2 import Task
-from workbench.simulate.tau2 import task as task_of
 
 Progress = Callable[[str], None]
 T = TypeVar("T")
@@ -105,7 +105,7 @@ async def simulate(
     """
     if machines:
         work = {"source": source, "n": n, "seed": seed, "label": asdict(label), "temperature": temperature}
-        pieces = [work | {"domain": t.domain, "task_id": t.task_id} for t in tasks]
+        pieces = [work | {"task": t.plain()} for t in tasks]
 
         def done(batch: Batch) -> None:
             if progress:
@@ -142,7 +142,7 @@ async def simulate(
 def _elsewhere(piece: dict[str, Any], client: Client) -> Batch:
     """Simulate one task on another machine; all of it is told by plain data."""
     own = {k: piece[k] for k in ("source", "n", "seed", "temperature")}
-    there = task_of(piece["domain"], piece["task_id"])
+    there = from_plain(piece["task"])
     return loop.run(simulate(tasks=[there], client=client, label=Label(**piece["label"]), **own))
 
 

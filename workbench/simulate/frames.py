@@ -100,7 +100,7 @@ def turns_frame(episodes: Sequence[Episode]) -> pl.DataFrame:
             "source": e.job.condition,
             "domain": e.job.task.domain,
             "task_id": e.job.task.task_id,
-            "tau2_task_id": e.job.task.task_id,
+            "tau2_task_id": e.job.task.tau2_task_id,
             "trial": None,
             "trait": None,
             "reward": e.reward,

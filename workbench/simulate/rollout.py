@@ -11,6 +11,7 @@ from workbench.llm.client import Client, LLMError, Reply
 from workbench.simulate import tau2
 from workbench.simulate.seeds import derive
 
+NO_TOOL = tau2.ToolResult("Error: there are no tools here", error=True)
 ENDINGS = {"###STOP###": "stop", "###TRANSFER###": "transfer", "###OUT-OF-SCOPE###": "out_of_scope"}
 
 
@@ -78,7 +79,7 @@ async def rollout(job: Job, client: Client, limits: Limits = Limits()) -> Episod
     """
     episode = Episode(job)
     episode.user_prompt = tau2.user_prompt(job.task, job.policy)
-    episode.agent_prompt = tau2.agent_prompt(job.task.domain)
+    episode.agent_prompt = job.task.agent_prompt
     began = time.perf_counter()
     try:
         episode.ended_by = await _talk(episode, client, limits)
@@ -92,8 +93,8 @@ async def rollout(job: Job, client: Client, limits: Limits = Limits()) -> Episod
 
 async def _talk(episode: Episode, client: Client, limits: Limits) -> str:
     job = episode.job
-    session = tau2.Session(job.task.domain)
-    tools = tau2.load(job.task.domain).tools
+    session, tools = job.task.session(), job.task.tools
+    function = getattr(job.task, "agent", None)
     user: list[dict[str, Any]] = [
         {"role": "system", "content": episode.user_prompt},
         {"role": "user", "content": tau2.GREETING},
@@ -121,8 +122,8 @@ async def _talk(episode: Episode, client: Client, limits: Limits) -> str:
             ended = ENDINGS[token]
             break
         agent.append({"role": "user", "content": text})
-        answer = None
-        for _ in range(limits.calls_per_turn):
+        answer = await function.reply(agent[1:]) if function else None
+        for _ in range(0 if function else limits.calls_per_turn):
             request += 1
             reply = await client.chat("agent", agent, seed=derive(job.seed, "agent", request), tools=tools)
             episode.take(reply)
@@ -139,7 +140,7 @@ async def _talk(episode: Episode, client: Client, limits: Limits) -> str:
                 {"role": "assistant", "content": reply.content, "tool_calls": json.dumps(calls)}
             )
             for call in reply.tool_calls:
-                result = session.call(call.name, call.arguments)
+                result = session.call(call.name, call.arguments) if session else NO_TOOL
                 errors += result.error
                 agent.append({"role": "tool", "tool_call_id": call.id, "content": result.content})
                 episode.messages.append({"role": "tool", "content": result.content})
@@ -152,5 +153,5 @@ async def _talk(episode: Episode, client: Client, limits: Limits) -> str:
         agent.append({"role": "assistant", "content": answer})
         user.append({"role": "user", "content": answer})
         episode.messages.append({"role": "assistant", "content": answer})
-    episode.reward = session.reward(job.task, said).reward
+    episode.reward = session.reward(job.task, said).reward if session else None
     return ended

@@ -13,9 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    from workbench.simulate.tau2.session import Session
 
 DOMAINS = ("retail", "airline")
 GREETING = "Hi! How can I help you today?"
@@ -43,11 +46,36 @@ class Task:
     criteria: dict[str, Any] = field(compare=False, repr=False)
 
     @property
-    def needs_write(self) -> bool:
+    def needs_write(self) -> bool | None:
         """Whether the reference actions leave the database changed (11 retail and 20 airline tasks do not)."""
         from workbench.simulate.tau2.session import expected_changes
 
         return bool(expected_changes(self.domain, self.task_id))
+
+    @property
+    def tau2_task_id(self) -> str | None:
+        """The benchmark's number."""
+        return self.task_id
+
+    @property
+    def tools(self) -> list[dict[str, Any]]:
+        """Schemas of the tools that the agent has."""
+        return load(self.domain).tools
+
+    @property
+    def agent_prompt(self) -> str:
+        """The agent's system prompt."""
+        return agent_prompt(self.domain)
+
+    def session(self) -> Session | None:
+        """Open the episode's own database."""
+        from workbench.simulate.tau2.session import Session
+
+        return Session(self.domain)
+
+    def plain(self) -> dict[str, Any]:
+        """What tells the task to another machine."""
+        return {"domain": self.domain, "task_id": self.task_id}
 
 
 @dataclass(frozen=True)
