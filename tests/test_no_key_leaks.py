@@ -139,6 +139,7 @@ def test_exceptions_and_what_a_notebook_shows_hold_no_key(serve, monkeypatch, tm
             with pytest.raises(WorkbenchError) as refused:
                 loop.run(client.check())
             shown += [str(refused.value), *traceback.format_exception(refused.value)]
+        loop.run(client.aclose())
     with Search(tmp_path / "run", Settings(roles=endpoints("tiny", url))) as search:
         shown += [repr(search), repr(search.run), repr(search.settings), repr(search.client)]
     assert len(shown) > 20 and [text for text in shown if CANARY in text] == []

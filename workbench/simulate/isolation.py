@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import re
 import shlex
 import shutil
@@ -93,7 +94,9 @@ def _try_bubblewrap() -> tuple[Path | None, str]:
 @cache
 def _scratch() -> tempfile.TemporaryDirectory[str]:
     """Make the private folder for the wrapper; it goes when the process ends."""
-    return tempfile.TemporaryDirectory(prefix="workbench-sandbox-")
+    folder = tempfile.TemporaryDirectory(prefix="workbench-sandbox-")
+    atexit.register(folder.cleanup)
+    return folder
 
 
 def _worker_binary() -> str:
