@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import polars as pl
 from workbench.errors import WorkbenchError
 from workbench.measure.points import Points, points
 
-_BLOCK = 2**20  # distances held in memory at a time
+_BLOCK = 2**19  # distances held in memory at a time, on each of two threads
 _DIRECT = 2**22  # up to this many distances, every one is taken directly
 
 
@@ -181,7 +182,7 @@ def coverage(personas: pl.DataFrame, humans: pl.DataFrame, standardize: bool = F
 def _nearest(a: Points, b: Points) -> tuple[np.ndarray, np.ndarray]:
     """Give each row's distance to the nearest row of the other set, a block of distances in memory at a time.
 
-    Small sets are compared directly. For large ones |x|² - 2xy + |y|² finds the nearest row, ten times as fast; its
+    Small sets are compared directly. For large ones |x|² - 2xy + |y|², one matrix product, finds the nearest row; its
     distance is then taken directly, so that equal rows are at 0.
     """
     from scipy.spatial.distance import cdist
@@ -189,38 +190,46 @@ def _nearest(a: Points, b: Points) -> tuple[np.ndarray, np.ndarray]:
     if len(a) * len(b) <= _DIRECT:
         found = cdist(a, b)
         return found.min(axis=1), found.min(axis=0)
-    near_a, near_b, least = np.empty(len(a), np.int64), np.zeros(len(b), np.int64), np.full(len(b), np.inf)
-    columns = np.arange(len(b))
-    with _one_thread():
-        for start, block in _squares(a, b):
-            near_a[start : start + len(block)] = block.argmin(axis=1)
-            rows = block.argmin(axis=0)
-            values = block[rows, columns]
-            closer = values < least
-            least[closer], near_b[closer] = values[closer], rows[closer] + start
+    left, right = _factors(a, b)
+    half = len(a) // 2
+    (near, first, least), (more, second, less) = _two(
+        lambda part: _scan(part, right), left[:half], left[half:]
+    )
+    near_a, near_b = np.append(near, more), np.where(less < least, second + half, first)
     return np.sqrt(((a - b[near_a]) ** 2).sum(axis=1)), np.sqrt(((b - a[near_b]) ** 2).sum(axis=1))
 
 
-def _squares(a: Points, b: Points) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield squared distances by blocks of rows of ``a`` (up to rounding; the block is overwritten by the next)."""
+def _factors(a: Points, b: Points) -> tuple[Points, Points]:
+    """Give two matrices whose product is every squared distance, up to rounding."""
     center = b.mean(axis=0)
     a, b = a - center, b - center
-    aa, bb = np.einsum("ij,ij->i", a, a), np.einsum("ij,ij->i", b, b)
-    step = max(1, _BLOCK // len(b))
-    room, turned = np.empty((step, len(b))), np.ascontiguousarray(-2 * b.T)
-    for start in range(0, len(a), step):
-        block = room[: len(a) - start]
-        np.matmul(a[start : start + step], turned, out=block)
-        block += bb
-        block += aa[start : start + step, None]
-        yield start, block
+    aa, bb = (a * a).sum(axis=1), (b * b).sum(axis=1)
+    right = np.column_stack([b, np.ones(len(b)), bb]).T
+    return np.column_stack([-2 * a, aa, np.ones(len(a))]), np.ascontiguousarray(right)
 
 
-def _one_thread() -> Any:
-    """Keep the matrix products on one thread: the blocks are too thin to share, and sums stay the same to the last bit."""
+def _scan(left: Points, right: Points) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find the nearest column of each row, the nearest row of each column, and the latter's squared distance."""
+    step = max(1, _BLOCK // right.shape[1])
+    room = np.empty((min(step, len(left)), right.shape[1]))
+    near_row, least = np.zeros(right.shape[1], np.int64), np.full(right.shape[1], np.inf)
+    near_column = np.empty(len(left), np.int64)
+    for start in range(0, len(left), step):
+        block = room[: len(left) - start]
+        np.matmul(left[start : start + step], right, out=block)
+        near_column[start : start + step] = block.argmin(axis=1)
+        low = block.min(axis=0)
+        closer = np.flatnonzero(low < least)  # ever fewer
+        least[closer], near_row[closer] = low[closer], block[:, closer].argmin(axis=0) + start
+    return near_column, near_row, least
+
+
+def _two(work: Callable[[Any], Any], *halves: Any) -> list[Any]:
+    """Work on two halves at once, matrix products on one thread each: the same sums whatever the machine."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    return threadpool_limits(1, user_api="blas")
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(2) as pool:
+        return list(pool.map(work, halves))
 
 
 def _mean_pairwise(x: Points) -> float:
@@ -229,22 +238,21 @@ def _mean_pairwise(x: Points) -> float:
     pairs = len(x) * (len(x) - 1)
     if len(x) ** 2 <= _DIRECT:
         return float(2 * pdist(x).sum() / pairs)
-    x = x - x.mean(axis=0)
-    norms, turned = np.einsum("ij,ij->i", x, x), np.ascontiguousarray(-2 * x.T)
-    total, step = 0.0, max(1, _BLOCK // len(x))
-    room = np.empty(step * len(x))
-    with _one_thread():
-        for start in range(
-            0, len(x), step
-        ):  # a block of rows against those from it on: every pair is met once
+    left, right = _factors(x, x)
+    step = max(1, _BLOCK // len(x))
+
+    def total(first: int) -> float:
+        """Sum every other block of rows against those from it on: every pair is met once."""
+        room, found = np.empty(step * len(x)), 0.0
+        for start in range(first * step, len(x), 2 * step):
             rows = min(step, len(x) - start)
             block = room[: rows * (len(x) - start)].reshape(rows, -1)
-            np.matmul(x[start : start + rows], turned[:, start:], out=block)
-            block += norms[start:]
-            block += norms[start : start + rows, None]
+            np.matmul(left[start : start + rows], right[:, start:], out=block)
             np.sqrt(np.maximum(block, 0, out=block), out=block)
-            total += float(block[:, rows:].sum()) + float(np.triu(block[:, :rows], 1).sum())
-    return 2 * total / pairs
+            found += float(block[:, rows:].sum()) + float(np.triu(block[:, :rows], 1).sum())
+        return found
+
+    return 2 * sum(_two(total, 0, 1)) / pairs
 
 
 def _centers(x: Points, clusters: int) -> Points:
