@@ -21,7 +21,8 @@ WORKBENCH = [sys.executable, "-c", "import sys; from workbench.cli import main; 
 
 def steps(path: Path, args: argparse.Namespace) -> list[list[str]]:
     run = ["evolve", "--run", str(path), "--seed", str(args.seed), "--generations", str(args.generations)]
-    return [[*run, "--early-stop", str(args.generations + 1)], ["evaluate", str(path)]]
+    small = "--train-tasks 8 --validation-tasks 3 --test-tasks 6 --test-personas 5 --window 4 --islands 2"
+    return [[*run, "--early-stop", str(args.generations + 1), *small.split()], ["evaluate", str(path)]]
 
 
 def go(path: Path, args: argparse.Namespace) -> None:
@@ -60,7 +61,7 @@ def main() -> int:
             step = steps(killed, args)[(killed / "candidates" / f"{args.generations:04}").exists()]
             child = subprocess.Popen(WORKBENCH + step, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             wait_for_work(killed, child)
-            time.sleep(rng.random() * 2 * max(1.0, length / args.kills))
+            time.sleep(rng.expovariate(1 / max(2.0, length / args.kills)))
             idle += child.poll() is not None
             child.send_signal(signal.SIGKILL)
             child.wait()

@@ -47,14 +47,26 @@ def test_faults_in_transport_are_repeated_away_and_leave_the_digest_alone(serve,
     assert store.digest(tmp_path / "faulty") == store.digest(tmp_path / "clean")
 
 
-def test_malformed_answers_are_survived_or_recorded(serve, tmp_path: Path):
+def test_malformed_answers_are_the_same_in_every_order_and_so_is_the_run(serve, tmp_path: Path):
+    faulty = Faults(app, malformed_rate=0.08, seed=5)
+    settings, seen = at(serve(faulty)), []
+    for concurrency in (30, 3):
+        finish(tmp_path / f"{concurrency}", replace(settings, concurrency=concurrency))
+        seen.append(faulty.count["malformed"])
+        faulty.count.clear(), faulty._sent.clear()
+    assert seen[0] == seen[1] > 20
+    assert store.digest(tmp_path / "30") == store.digest(tmp_path / "3")
+
+
+def test_malformed_answers_are_survived_or_recorded_and_counted_for_each_candidate(serve, tmp_path: Path):
     faulty = Faults(app, malformed_rate=0.08, seed=5)
     finish(tmp_path / "run", at(serve(faulty)))
     run = open_run(tmp_path / "run")
-    assert faulty.count["malformed"] > 20
     candidates, episodes = run.candidates, run.episodes.collect()
     assert len(candidates) == 3
     for c in candidates.filter(status="rejected").to_dicts():
         assert c["reason"]
     own = episodes.filter(condition="search", split="train")
     assert candidates["n_failed"].sum() == own["error"].is_not_null().sum()
+    # not all that is spoiled can be told from an answer: a text cut short is a text
+    assert 10 < candidates["malformed"].sum() < faulty.count["malformed"]
