@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import workbench as wb
 from workbench.errors import WorkbenchError
 from workbench.evolve.run import Run
 from workbench.evolve.search import Search
+from workbench.llm import loop
 from workbench.measure import FEATURES
 from workbench.show import cloud, embedding
 from workbench.show.mapping import PersonaMap
@@ -111,11 +114,12 @@ def test_an_embeddings_endpoint_that_does_not_answer_is_one_sentence(
 
 
 def test_a_text_has_one_vector_however_often_it_comes() -> None:
-    vectors = embedding.embed(["I want a refund", "", "I want a refund", "hello"])
+    texts = ["I want a refund", "", "I want a refund", "hello"]
+    vectors = loop.run(embedding.embed(texts))
     assert vectors.shape == (4, 256)
     assert (vectors[0] == vectors[2]).all()
     assert not vectors[1].any()
-    assert (embedding.embed(["I want a refund", "", "I want a refund", "hello"]) == vectors).all()
+    assert (loop.run(embedding.embed(texts)) == vectors).all()
 
 
 def test_the_plane_of_pca_is_that_of_the_fitted_rows() -> None:
@@ -127,33 +131,72 @@ def test_the_plane_of_pca_is_that_of_the_fitted_rows() -> None:
     assert (embedding.pca(data[:150], fit[:150]) == flat[:150]).all()
 
 
-def test_umap_is_the_same_each_time_and_is_kept(cache: Path) -> None:
+def test_umap_tells_how_far_it_is_and_is_computed_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = np.random.default_rng(0).normal(size=(80, 19))
-    fit = np.arange(80) < 60
-    flat = embedding.umap(data, fit)
+    fit, told = np.arange(80) < 60, list[str]()
+    flat = loop.run(embedding.umap(data, fit, say=told.append))
     assert flat.shape == (80, 2)
     assert np.isfinite(flat).all()
-    (kept,) = (cache / "maps").glob("*.npy")
-    kept.unlink()
-    assert (embedding.umap(data, fit) == flat).all()
+    assert any("step" in line and "left" in line for line in told)
+    monkeypatch.setattr(embedding.sys, "executable", "/nowhere")
+    assert (loop.run(embedding.umap(data, fit)) == flat).all()
+    with pytest.raises(FileNotFoundError):
+        loop.run(embedding.umap(data + 1, fit))
 
 
 def test_umap_arrives_in_the_background_while_pca_stays(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding, "umap", lambda vectors, fit: embedding.pca(vectors, fit) * 2)
+    begun, go = asyncio.Event(), asyncio.Event()
 
-    async def drive() -> PersonaMap:
+    async def umap(vectors: np.ndarray, fit: np.ndarray, say: Callable[[str], None]) -> np.ndarray:
+        say("step 5 of 500, 3 s left")
+        begun.set()
+        await go.wait()
+        return embedding.pca(vectors, fit) * 2
+
+    monkeypatch.setattr(embedding, "umap", umap)
+    ask = {"go": "layout", "fields": {"what": "fingerprints", "layout": "umap"}}
+
+    async def drive() -> None:
         view = wb.show.map(run)
         before = view.canvas.extent
-        view.controls._receive(None, {"go": "layout", "fields": {"what": "fingerprints", "layout": "umap"}})
-        assert "being computed" in view.controls.top
+        view.controls._receive(None, ask)
+        await begun.wait()
+        assert "3 s left" in view.controls.top
+        assert '<option value="umap" selected>' in view.controls.top
         assert view.canvas.extent == before
+        view.controls._receive(None, {"go": "halt"})
+        assert '<option value="pca" selected>' in view.controls.top
+        view.controls._receive(None, ask)
+        go.set()
         while view.said:
             await asyncio.sleep(0.01)
         assert view.layout_name == "umap"
         assert view.canvas.extent == pytest.approx([2 * v for v in before], rel=1e-4)
-        return view
 
     asyncio.run(drive())
+
+
+def test_where_peoples_words_are_at_hand_they_are_on_the_map(
+    view: PersonaMap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = {"go": "what", "fields": {"what": "turns", "layout": "pca"}}
+    view.controls._receive(None, ask)
+    assert "people&#x27;s words are not shipped" in view.controls.top
+    placed = np.frombuffer(view.canvas.xy, dtype=np.float32)[::2] < 1e8
+    assert (placed == ~view.people).all()
+    person = view.points["dialogue_id"][0]
+    turns = [{"role": "user", "content": "hi, cancel it"}, {"role": "assistant", "content": "done"}]
+    (tmp_path / "human").mkdir()
+    (tmp_path / "human" / f"{view.run.settings.domain}.jsonl").write_text(
+        json.dumps({"id": person, "task_id": "1", "messages": turns}) + "\n"
+    )
+    monkeypatch.setenv("WORKBENCH_TRACES", str(tmp_path))
+    view.controls._receive(None, ask)
+    assert "not shipped" not in view.controls.top
+    assert np.frombuffer(view.canvas.xy, dtype=np.float32)[0] < 1e8
+    view._pick(0)
+    view.side._receive(None, {"go": f"open:{person}"})
+    assert "hi, cancel it" in view.side.body
 
 
 def test_what_tells_a_selection_apart_is_found() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +13,13 @@ import polars as pl
 
 from workbench.evolve.run import Run
 from workbench.measure import FEATURES
-from workbench.show.style import FEATURE_NAMES
+from workbench.show.style import FEATURE_NAMES, LOOKS
+from workbench.traces import read_traces
 
 LAYERS = ("humans", "base", "dp", "initial", "evolved", "search")
 MOST_DRAWN = 10_000
+GROUPS = 7
+SAMPLE = 4_000  # points that groups are fitted on at most
 
 
 def points(run: Run) -> pl.DataFrame:
@@ -22,77 +28,66 @@ def points(run: Run) -> pl.DataFrame:
     ``layer`` is humans, base, dp, initial, evolved, or search for candidates' own batches; ``generation`` is -1
     where there is none. ``axes`` are those placed true. Sorted, so that rows keep their places.
     """
-    people = run.humans.with_columns(
-        layer=pl.lit("humans"),
-        task_id=pl.col("tau2_task_id").cast(pl.String),
-        success=(pl.col("reward") >= 1) if "reward" in run.humans.columns else pl.lit(None, pl.Boolean),
+    people = run.humans.lazy().with_columns(
+        layer=pl.lit("humans"), task_id=pl.col("tau2_task_id").cast(pl.String)
     )
-    generation = run.candidates.select("candidate_id", "generation")
-    axes = run.personas.select(
-        "candidate_id",
-        "split",
-        "task_id",
-        "persona_id",
-        "policy",
-        "description",
-        axes=pl.col("axis_placement")
-        .list.eval(pl.when(pl.element().struct.field("on")).then(pl.element().struct.field("axis")))
-        .list.drop_nulls(),
-    ).with_columns(pl.col("candidate_id").fill_null(""))
-    about = run.episodes.filter(pl.col("error").is_null()).select(
-        "dialogue_id",
-        "condition",
-        "split",
-        "candidate_id",
-        "task_id",
-        "persona_id",
-        "likeness",
-        "success",
-        "fault",
-    )
+    if "reward" in run.humans.columns:
+        people = people.with_columns(success=pl.col("reward") >= 1)
+    on = pl.element().struct.field("axis").filter(pl.element().struct.field("on"))
+    key = ["candidate_id", "split", "task_id", "persona_id"]
+    personas = run.personas.select(*key, "policy", axes=pl.col("axis_placement").list.eval(on))
+    generation = run.candidates.lazy().select("candidate_id", "generation", condition=pl.lit("search"))
     simulated = (
-        run.fingerprints.join(about, on="dialogue_id")
-        .filter(pl.col("condition").is_in(LAYERS))
-        .collect()
-        .join(generation, on="candidate_id", how="left")
+        run.episodes.filter(pl.col("error").is_null(), pl.col("condition").is_in(LAYERS))
+        .join(run.fingerprints.select("dialogue_id", *FEATURES), on="dialogue_id")
+        .join(generation, on=["candidate_id", "condition"], how="left")
+        .join(personas.unique(key, keep="first"), on=key, how="left", nulls_equal=True)
+        .with_columns(layer="condition")
     )
-    policies = axes.unique(["candidate_id", "split", "task_id", "persona_id"], keep="first").collect()
-    simulated = simulated.with_columns(key=pl.col("candidate_id").fill_null("")).join(
-        policies,
-        left_on=["key", "split", "task_id", "persona_id"],
-        right_on=["candidate_id", "split", "task_id", "persona_id"],
-        how="left",
-    )
-    simulated = simulated.with_columns(
-        layer=pl.col("condition"),
-        generation=pl.when(pl.col("condition") == "search").then(pl.col("generation")).otherwise(None),
-    )
-    columns: dict[str, Any] = {
-        "dialogue_id": pl.String,
-        "layer": pl.String,
+    texts = ("dialogue_id", "layer", "split", "candidate_id", "task_id", "persona_id", "fault", "policy")
+    schema: dict[str, Any] = dict.fromkeys(texts, pl.String) | {
         "generation": pl.Int32,
-        "split": pl.String,
-        "candidate_id": pl.String,
-        "task_id": pl.String,
-        "persona_id": pl.String,
         "likeness": pl.Float64,
-        "success": pl.Boolean,
-        "fault": pl.String,
-        "axes": pl.List(pl.String),
-        "policy": pl.String,
-        **dict.fromkeys(FEATURES, pl.Float64),
     }
-
-    def shape(frame: pl.DataFrame) -> pl.DataFrame:
-        have = [
-            (pl.col(n) if n in frame.columns else pl.lit(None)).cast(kind, strict=False).alias(n)
-            for n, kind in columns.items()
+    schema |= {"success": pl.Boolean, "axes": pl.List(pl.String)} | dict.fromkeys(FEATURES, pl.Float64)
+    frames = []
+    for frame in (people, simulated):
+        have = frame.collect_schema().names()
+        cells = [
+            (pl.col(n) if n in have else pl.lit(None)).cast(kind, strict=False).alias(n)
+            for n, kind in schema.items()
         ]
-        return frame.select(have)
+        frames.append(frame.select(cells))
+    order = pl.col("layer").replace_strict(LAYERS, range(len(LAYERS)), return_dtype=pl.Int32)
+    both = pl.concat(frames).with_columns(pl.col("generation").fill_null(-1))
+    return both.sort(order, "generation", "dialogue_id").collect()
 
-    both = pl.concat([shape(people), shape(simulated)]).with_columns(pl.col("generation").fill_null(-1))
-    order = pl.col("layer").replace_strict({name: i for i, name in enumerate(LAYERS)}, return_dtype=pl.Int32)
-    return both.sort(order, "generation", "dialogue_id")
+
+def numbers(frame: pl.DataFrame) -> np.ndarray:
+    """Return each row's layer as its place in ``LAYERS``."""
+    return frame["layer"].replace_strict(LAYERS, range(len(LAYERS)), return_dtype=pl.UInt8).to_numpy()
+
+
+def people_turns(run: Run) -> pl.LazyFrame | None:
+    """Return the turns of the people behind a run, where WORKBENCH_TRACES names a folder that holds them."""
+    folder = os.environ.get("WORKBENCH_TRACES")
+    path = Path(folder or "-") / "human" / f"{run.settings.domain}.jsonl"
+    return _read(path) if path.is_file() else None
+
+
+_read = lru_cache(maxsize=2)(read_traces)
+
+
+def said(run: Run, frame: pl.DataFrame) -> pl.Series:
+    """Return what the user of each conversation said, a message a line; null where its words are not here."""
+    people = people_turns(run)
+    columns = ("dialogue_id", "turn", "role", "content")
+    turns = [t.select(columns) for t in (run.turns, people) if t is not None]
+    spoken = pl.concat(turns).filter(role="user").sort("dialogue_id", "turn")
+    texts = spoken.group_by("dialogue_id").agg(said=pl.col("content").str.join("\n")).collect()
+    return frame.select("dialogue_id").join(texts, on="dialogue_id", how="left", maintain_order="left")[
+        "said"
+    ]
 
 
 def reference(frame: pl.DataFrame) -> np.ndarray:
@@ -150,24 +145,53 @@ def nearest(vectors: np.ndarray, at: int, among: np.ndarray, most: int = 8) -> l
     return [(int(rows[i]), float(distance[i])) for i in order]
 
 
-def clusters(vectors: np.ndarray, fit: np.ndarray, count: int = 7) -> tuple[np.ndarray, list[str]]:
-    """Group points and name each group by its two most telling features.
+def takeaway(vectors: np.ndarray, layer: np.ndarray) -> str:
+    """Say in a line how much of the people each layer of personas comes near to."""
+    people = layer == LAYERS.index("humans")
+    found = {
+        name: share
+        for i, name in enumerate(LAYERS)
+        if (share := share_covered(vectors, people, layer == i)) is not None
+    }
+    if not found:
+        return "Only people so far: no simulated conversation has finished."
+    shown = found if set(found) == {"search"} else {k: v for k, v in found.items() if k != "search"}
+    parts = [f"{LOOKS[name].name} {share:.0%}" for name, share in shown.items()]
+    return f"Share of people with someone as near as people are to each other: {', '.join(parts)}."
 
-    ``vectors`` are standardized fingerprints; groups are k-means centers of the rows in ``fit``.
+
+def clusters(
+    vectors: np.ndarray, fit: np.ndarray, have: np.ndarray, prints: np.ndarray
+) -> tuple[np.ndarray, list[str]]:
+    """Group points and name each group by the two features of behavior that tell it most.
+
+    Parameters
+    ----------
+    vectors
+        What is mapped: groups are k-means centers of the rows in ``fit``.
+    fit, have
+        Rows to fit on, and rows that have a vector at all.
+    prints
+        Standardized fingerprints, which the names come from.
+
+    Returns
+    -------
+    tuple
+        The group of each row (-1: none), and the names; empty for a group too small to name.
     """
     from sklearn.cluster import KMeans
 
-    count = min(count, int(fit.sum()))
+    group = np.full(len(vectors), -1, dtype=np.int32)
+    rows = np.flatnonzero(fit & have)
+    rows = rows if len(rows) <= SAMPLE else np.random.default_rng(0).choice(rows, SAMPLE, replace=False)
+    count = min(GROUPS, len(rows))
     if count < 2:
-        return np.zeros(len(vectors), dtype=np.int32), ["everyone"]
+        return group, []
     clipped = np.clip(vectors, -4, 4)
-    model = KMeans(count, n_init=4, random_state=0).fit(clipped[fit])
-    group = model.predict(clipped).astype(np.int32)
-    names = list(FEATURE_NAMES.values())
-    labels = []
+    group[have] = KMeans(count, n_init=4, random_state=0).fit(clipped[rows]).predict(clipped[have])
+    features, labels = list(FEATURE_NAMES.values()), []
     for k in range(count):
-        found = telling(clipped, group == k, names, 2)
-        labels.append(
-            ", ".join(f"{'more' if gap > 0 else 'less'} {name}" for name, gap in found) or "like the rest"
-        )
+        enough = (group == k).sum() >= max(5, 0.01 * have.sum())
+        found = telling(np.clip(prints, -4, 4)[have], group[have] == k, features, 2) if enough else []
+        labels.append(", ".join(f"{'more' if gap > 0 else 'less'} {name}" for name, gap in found))
     return group, labels

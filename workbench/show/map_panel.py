@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from workbench.show import cloud, embedding
-from workbench.show.markup import button, empty, esc, table
+from workbench.show.markup import button, check, code, empty, esc, link, select, table
 from workbench.show.people_tabs import chat_html, fault_turns
 from workbench.show.style import FEATURE_NAMES, LOOKS, change, share
 from workbench.show.tables import provenance
@@ -30,47 +30,45 @@ NAMES = list(FEATURE_NAMES.values())
 
 def controls(view: PersonaMap) -> str:
     """Show what is mapped, how it is laid out and colored, the layers and the generations."""
-
-    def pick(name: str, options: dict[str, str], now: str) -> str:
-        items = "".join(
-            f'<option value="{v}"{" selected" if v == now else ""}>{esc(t)}</option>'
-            for v, t in options.items()
-        )
-        return f'<select name="{name}" data-go="{name}" aria-label="{name}">{items}</select>'
-
-    last = int(view.points["generation"].max() or 0)  # type: ignore[arg-type]
+    canvas, last = view.canvas, int(view.points["generation"].max() or 0)  # type: ignore[arg-type]
     present = set(view.points["layer"])
     boxes = "".join(
-        f'<label><input type="checkbox" name="layer-{n}" data-go="layers"{" checked" if on else ""}> '
-        f'<span style="color:{LOOKS[n].color}">{LOOKS[n].sign}</span> {LOOKS[n].name}</label>'
-        for n, on in zip(cloud.LAYERS, view.canvas.layers, strict=True)
+        check(f"layer-{n}", "layers", f"{_sign(n)} {LOOKS[n].name}", on=on)
+        for n, on in zip(cloud.LAYERS, canvas.layers, strict=True)
         if n in present
     )
-    only = " checked" if view.canvas.since == view.canvas.until and view.canvas.since else ""
+    only = check("only", "until", "only this one", on=bool(canvas.since and canvas.since == canvas.until))
     slider = (
-        f'<label style="flex:1;display:flex;gap:6px">generations up to <input type="range" name="until" data-go="until" min="0" max="{last}" '
-        f'value="{view.canvas.until}"> <b>{view.canvas.until}</b></label><label><input type="checkbox" name="only" data-go="until"{only}> only this one</label>'
+        f'<label style="flex:1;display:flex;gap:6px">generations up to <input type="range" name="until" data-go="until" '
+        f'min="0" max="{last}" value="{canvas.until}"> <b>{canvas.until}</b></label>{only}'
     )
-    legend = (
-        " ".join(
-            f'<span class="small"><span style="color:{c}">■</span> {esc(t, 30)}</span>'
-            for c, t in view.legend
+    legend = "".join(
+        f'<span class="small"><span style="color:{c}">■</span> {esc(t, 30)}</span> ' for c, t in view.legend
+    )
+    notes = [f"{len(view.points):,} conversations"]
+    if view.what != "fingerprints" and view.model == embedding.MODEL:
+        notes.append("words hashed by the rehearsal embedding, a stand-in")
+    if view.what == "policies":
+        notes.append("people and the base simulator have no policy, so they are not on this map")
+    elif view.what == "turns" and cloud.people_turns(view.run) is None:
+        notes.append(
+            "people's words are not shipped, so they are not on this map: WORKBENCH_TRACES names their folder"
         )
-        if view.color_by != "layer"
-        else ""
+    layout, what = view.wanted
+    said = (
+        f'<div class="bar" role="status">{esc(view.said)} {button("halt", "Stop")}</div>' if view.said else ""
     )
-    stand_in = (
-        " · words hashed by the rehearsal embedding, a stand-in"
-        if view.what != "fingerprints" and view.model == embedding.MODEL
-        else ""
-    )
-    missing = "" if view.what == "fingerprints" else " · people have no text here"
-    said = f'<p class="dim" role="status">{esc(view.said)}</p>' if view.said else ""
+    picks = select("what", WHAT, what) + select("layout", {"pca": "PCA", "umap": "UMAP"}, layout)
     return (
-        f'<div class="bar"><b>{esc(provenance(view.run))}</b><span class="grow"></span><span class="dim">{len(view.points):,} conversations{stand_in}{missing}</span></div>'
-        f'<div class="bar">{pick("what", WHAT, view.what)}{pick("layout", {"pca": "PCA", "umap": "UMAP"}, view.layout_name)}'
-        f'<label>color {pick("color", COLORS, view.color_by)}</label>{boxes}</div><div class="bar">{slider}</div>{said}<div class="bar">{legend}</div>'
+        f'<div class="bar"><b>{esc(provenance(view.run))}</b></div><p>{esc(view.takeaway)}</p>'
+        f'<div class="bar">{picks}<label>color {select("color", COLORS, view.color_by)}</label>{boxes}</div>'
+        f'<div class="bar">{slider}</div>{said}<div class="bar">{legend}</div><p class="dim">{esc(" · ".join(notes))}</p>'
+        + code("from workbench.show import cloud", "cloud.points(run)")
     )
+
+
+def _sign(layer: str) -> str:
+    return f'<span style="color:{LOOKS[layer].color}">{LOOKS[layer].sign}</span>'
 
 
 def side(view: PersonaMap) -> str:
@@ -115,7 +113,7 @@ def side(view: PersonaMap) -> str:
 def row(r: dict[str, Any]) -> str:
     """Show one conversation as a line to click."""
     return (
-        f'<div data-go="open:{esc(r["dialogue_id"])}" tabindex="0" role="button"><span style="color:{LOOKS[r["layer"]].color}">{LOOKS[r["layer"]].sign}</span> '
+        f'<div data-go="open:{esc(r["dialogue_id"])}" tabindex="0" role="button">{_sign(r["layer"])} '
         f'{share(r["likeness"])} <span class="mono">{esc(r["dialogue_id"], 60)}</span></div>'
     )
 
@@ -126,24 +124,16 @@ def picked(view: PersonaMap) -> str:
     me = view.points.row(at, named=True)
     human = me["layer"] == "humans"
     who = "personas" if human else "people"
-    rows = []
-    for i, distance in view.near:
-        r = view.points.row(i, named=True)
-        name = f'<a data-go="pick:{i}" tabindex="0" role="button">{esc(r["dialogue_id"], 46)}</a>'
-        rows.append(
-            [
-                f'<span style="color:{LOOKS[r["layer"]].color}">{LOOKS[r["layer"]].sign}</span>',
-                name,
-                f"{distance:.1f}",
-            ]
-        )
+    nearest = ((view.points.row(i, named=True), i, distance) for i, distance in view.near)
+    rows = [
+        [_sign(r["layer"]), link(f"pick:{i}", r["dialogue_id"][:46]), f"{far:.1f}"] for r, i, far in nearest
+    ]
     own = [(NAMES[i], float(view.vectors[at, i])) for i in np.argsort(-np.abs(view.vectors[at]))[:5]]
     traits = ", ".join(f"{name} {change(v, 1)} sd" for name, v in own)
-    talk = (
-        "<p class='dim'>A person's words are not shipped, only the fingerprint.</p>"
-        if human
-        else f"<p>{button('open:' + me['dialogue_id'], 'Read the conversation')}</p>"
-    )
+    read = not human or cloud.people_turns(view.run) is not None
+    talk = "<p class='dim'>A person's words are not shipped, only the fingerprint.</p>"
+    if read:
+        talk = f"<p>{button('open:' + me['dialogue_id'], 'Read the conversation')}</p>"
     axes = f"<p>axes: {esc(', '.join(me['axes']))}</p>" if me["axes"] else ""
     return (
         f'<h4>{esc(me["dialogue_id"], 80)}</h4><p>{LOOKS[me["layer"]].name} · P(human) {share(me["likeness"])}</p><p class="dim">{esc(traits)}</p>{axes}{talk}'
@@ -153,15 +143,13 @@ def picked(view: PersonaMap) -> str:
 
 def conversation(view: PersonaMap, dialogue_id: str) -> str:
     """Show a conversation with its policy."""
-    turns = view.run.turns.filter(dialogue_id=dialogue_id).sort("turn").collect()
-    about = (
-        view.run.episodes.filter(dialogue_id=dialogue_id)
-        .drop("user_prompt", "agent_prompt")
-        .head(1)
-        .collect()
-        .to_dicts()
-    )
     row = view.points.filter(dialogue_id=dialogue_id).row(0, named=True)
+    people = cloud.people_turns(view.run) if row["layer"] == "humans" else None
+    turns = (
+        (view.run.turns if people is None else people).filter(dialogue_id=dialogue_id).sort("turn").collect()
+    )
+    episodes = view.run.episodes.filter(dialogue_id=dialogue_id).drop("user_prompt", "agent_prompt")
+    about = episodes.head(1).collect().to_dicts()
     policy = (
         f'<details><summary>Policy</summary><pre class="box">{esc(row["policy"])}</pre></details>'
         if row["policy"]

@@ -14,6 +14,7 @@ import traitlets
 
 from workbench.errors import WorkbenchError
 from workbench.evolve.run import Run
+from workbench.llm import loop
 from workbench.measure import FEATURES
 from workbench.show import cloud, embedding, map_panel
 from workbench.show.map_panel import WHAT
@@ -21,8 +22,8 @@ from workbench.show.markup import esc
 from workbench.show.style import LOOKS, PALETTE
 from workbench.show.view import View
 
-GRID = 64  # cells a side of the density
 SCALE = ("#5A6FC0", "#5B8FC4", "#7AA6A8", "#A8AE7A", "#CFAE4A", "#E39A1E")  # seen on white and on black
+AWAY = 1e9  # where a point is that has no place
 
 
 class Canvas(anywidget.AnyWidget):
@@ -35,7 +36,6 @@ class Canvas(anywidget.AnyWidget):
     layer = traitlets.Bytes(b"").tag(sync=True)
     generation = traitlets.Bytes(b"").tag(sync=True)
     drawn = traitlets.Bytes(b"").tag(sync=True)
-    density = traitlets.Bytes(b"").tag(sync=True)
     drawn_selection = traitlets.Bytes(b"").tag(sync=True)
     extent = traitlets.List([0.0, 1.0, 0.0, 1.0]).tag(sync=True)
     palette: Any = traitlets.List([]).tag(sync=True)
@@ -68,15 +68,17 @@ class PersonaMap(ipywidgets.VBox):
         self.fit = cloud.reference(self.points)
         raw = self.points.select(FEATURES).to_numpy().astype(np.float64)
         self.vectors = embedding.standardized(raw, self.fit)
-        self.people = (self.points["layer"] == "humans").to_numpy()
+        self.layer = cloud.numbers(self.points)
+        self.people = self.layer == cloud.LAYERS.index("humans")
         self.rows = np.zeros(len(self.points), dtype=bool)
         self.layout_name, self.what, self.color_by = "pca", "fingerprints", "layer"
-        self.said = ""
-        self.opened = ""
+        self.wanted = self.layout_name, self.what
+        self.said = self.opened = ""
+        self.near: list[tuple[int, float]] = []
+        self.takeaway = cloud.takeaway(self.vectors, self.layer)
         self._task: asyncio.Task[None] | None = None
-        self._groups = cloud.clusters(self.vectors, self.fit)
         self.canvas = Canvas(
-            layer=bytes(self._layer_numbers()),
+            layer=bytes(self.layer),
             generation=self.points["generation"].to_numpy().astype(np.int16).tobytes(),
             shapes=[LOOKS[name].shape for name in cloud.LAYERS],
             names=[LOOKS[name].name for name in cloud.LAYERS],
@@ -86,14 +88,12 @@ class PersonaMap(ipywidgets.VBox):
         self.canvas.on_msg(self._brushed)
         self.controls = View(self._act, label="Settings of the map")
         self.side = View(self._act, label="Selection of the map")
-        self._place(self._flat())
+        self._place(embedding.pca(self.vectors, self.fit), self.vectors, self.fit)
         self._paint()
         self._draw()
-        wide = ipywidgets.Layout(width="64%")
-        self.canvas.layout, self.side.layout = (
-            wide,
-            ipywidgets.Layout(width="36%", max_height="560px", overflow="auto"),
-        )
+        self._open("")
+        self.canvas.layout = ipywidgets.Layout(width="64%")
+        self.side.layout = ipywidgets.Layout(width="36%", max_height="560px", overflow="auto")
         super().__init__([self.controls, ipywidgets.HBox([self.canvas, self.side])])
 
     # -- public -----------------------------------------------------------------------------------
@@ -105,85 +105,60 @@ class PersonaMap(ipywidgets.VBox):
 
     def select(self, rows: Any) -> None:
         """Select conversations by row number or by a Boolean mask; the map shows them."""
-        chosen = np.zeros(len(self.points), dtype=bool)
-        chosen[np.asarray(rows)] = True
-        self.rows = chosen
-        shown = np.flatnonzero(chosen)
-        self.canvas.drawn_selection = (
-            shown[cloud.drawn(self._layer_numbers()[shown])].astype(np.uint32).tobytes()
-        )
-        self.opened = ""
-        self._draw()
+        self.rows = np.zeros(len(self.points), dtype=bool)
+        self.rows[np.asarray(rows)] = True
+        shown = np.flatnonzero(self.rows)
+        marks = shown[cloud.drawn(self.layer[shown], cloud.MOST_DRAWN // 2)]
+        self.canvas.drawn_selection = marks.astype(np.uint32).tobytes()
+        self._open("")
 
     # -- placing and painting ---------------------------------------------------------------------
 
-    def _layer_numbers(self) -> np.ndarray:
-        number = {name: i for i, name in enumerate(cloud.LAYERS)}
-        return np.array([number[name] for name in self.points["layer"]], dtype=np.uint8)
-
-    def _vectors_of(self, what: str) -> tuple[np.ndarray, np.ndarray]:
+    async def _vectors_of(self, what: str) -> tuple[np.ndarray, np.ndarray]:
         """Return vectors, and which rows have one."""
         if what == "fingerprints":
             return self.vectors, np.ones(len(self.points), dtype=bool)
-        texts = self.points["policy"].fill_null("").to_list() if what == "policies" else self._said()
-        have = np.array([bool(t.strip()) for t in texts])
+        texts = self.points["policy"] if what == "policies" else cloud.said(self.run, self.points)
+        have = (texts.str.strip_chars().str.len_chars() > 0).fill_null(value=False).to_numpy()
         if not have.any():
             raise WorkbenchError(f"No conversation of this run has {WHAT[what]} to map.")
-        return embedding.embed(texts, self.model, self.base_url), have
+        home = asyncio.get_running_loop()
 
-    def _said(self) -> list[str]:
-        said = (
-            self.run.turns.filter(role="user")
-            .sort("dialogue_id", "turn")
-            .group_by("dialogue_id")
-            .agg(said=pl.col("content").str.join("\n"))
-            .collect()
-        )
-        return (
-            self.points.select("dialogue_id")
-            .join(said, on="dialogue_id", how="left", maintain_order="left")["said"]
-            .fill_null("")
-            .to_list()
-        )
+        def say(text: str) -> None:  # called on another thread
+            home.call_soon_threadsafe(self._say, text)
 
-    def _flat(self, layout: str = "pca", what: str = "fingerprints") -> np.ndarray:
-        vectors, have = self._vectors_of(what)
-        flat = np.full((len(vectors), 2), np.nan, dtype=np.float32)
-        fit = self.fit[have] if (self.fit & have).sum() > 3 else np.ones(int(have.sum()), dtype=bool)
-        place = embedding.pca if layout == "pca" else embedding.umap
-        flat[have] = place(vectors[have], fit)
-        return flat
+        found = await embedding.embed(texts.fill_null("").to_list(), self.model, self.base_url, say=say)
+        return found, have
 
-    def _place(self, flat: np.ndarray) -> None:
-        """Show a layout: its extent, the density of people, the marks that are drawn, the names of groups."""
+    async def _show(self, layout: str, what: str) -> None:
+        """Lay out anew: by PCA at once, by UMAP when it is there; the map stays usable."""
+        vectors, have = await self._vectors_of(what)
+        fit = self.fit & have if (self.fit & have).sum() > 3 else have
+        for name in dict.fromkeys(("pca" if what != self.what else layout, layout)):
+            place = embedding.umap(vectors[have], fit[have], say=self._say) if name == "umap" else None
+            flat = np.full((len(vectors), 2), np.nan, dtype=np.float32)
+            flat[have] = await place if place else embedding.pca(vectors[have], fit[have])
+            self.layout_name, self.what = name, what
+            self._place(flat, vectors, fit)
+            self._draw()
+
+    def _place(self, flat: np.ndarray, vectors: np.ndarray, fit: np.ndarray) -> None:
+        """Show a layout: its extent, the marks that are drawn, the names of groups."""
         have = np.isfinite(flat[:, 0])
         low, high = np.quantile(flat[have], 0.002, axis=0), np.quantile(flat[have], 0.998, axis=0)
         pad = 0.06 * np.maximum(high - low, 1e-6)
         low, high = low - pad, high + pad
-        flat = np.where(have[:, None], np.clip(flat, low, high), 1e9).astype(np.float32)
-        crowd = flat[self.people & have]
-        density = np.zeros((GRID, GRID))
-        if len(crowd):
-            cells = ((crowd - low) / (high - low) * GRID).astype(int).clip(0, GRID - 1)
-            np.add.at(density, (cells[:, 1], cells[:, 0]), 1.0)
-            from scipy.ndimage import gaussian_filter
-
-            density = gaussian_filter(density, 1.6)
-            density /= density.max()
-        numbers = self._layer_numbers()
         rows = np.flatnonzero(have)
-        group, names = self._groups
-        labels = []
-        for k, name in enumerate(names):
-            mine = have & (group == k)
-            if self.what == "fingerprints" and mine.sum() >= max(5, 0.01 * len(flat)):
-                labels.append([*map(float, np.median(flat[mine], axis=0)), name])
+        group, names = cloud.clusters(vectors, fit, have, self.vectors)
         with self.canvas.hold_sync():
             self.canvas.extent = [float(v) for v in (low[0], high[0], low[1], high[1])]
-            self.canvas.xy = np.ascontiguousarray(flat).tobytes()
-            self.canvas.density = density.astype(np.float32).tobytes()
-            self.canvas.drawn = rows[cloud.drawn(numbers[rows])].astype(np.uint32).tobytes()
-            self.canvas.labels = labels
+            self.canvas.xy = np.where(have[:, None], np.clip(flat, low, high), AWAY).astype("<f4").tobytes()
+            self.canvas.drawn = rows[cloud.drawn(self.layer[rows])].astype(np.uint32).tobytes()
+            self.canvas.labels = [
+                [*map(float, np.median(flat[group == k], axis=0)), name]
+                for k, name in enumerate(names)
+                if name
+            ]
             self.canvas.label = (
                 f"Map of {len(rows):,} conversations by {WHAT[self.what]}, {self.layout_name.upper()}"
             )
@@ -192,34 +167,22 @@ class PersonaMap(ipywidgets.VBox):
         """Color the points by what was chosen; the legend says what the colors mean."""
         p, by = self.points, self.color_by
         if by == "layer":
-            values, palette = self._layer_numbers(), [LOOKS[n].color for n in cloud.LAYERS]
-            legend = [
-                (LOOKS[n].color, f"{LOOKS[n].sign} {LOOKS[n].name}")
-                for n in cloud.LAYERS
-                if n in set(p["layer"])
-            ]
+            values, palette = self.layer, [LOOKS[n].color for n in cloud.LAYERS]
+            self.legend: list[tuple[str, str]] = []  # the layers' boxes are the legend
         elif by == "likeness":
-            known = p["likeness"].is_not_null().to_numpy()
-            level = np.nan_to_num(p["likeness"].to_numpy().astype(float), nan=0.0)
-            step = np.clip((level * len(SCALE)).astype(int), 0, len(SCALE) - 1)
-            values = np.where(self.people, len(SCALE), np.where(known, step, len(SCALE) + 1))
-            palette = [*SCALE, LOOKS["humans"].color, "#999999"]
-            legend = [(c, f"{i / len(SCALE):.2f}–{(i + 1) / len(SCALE):.2f}") for i, c in enumerate(SCALE)]
-            legend += [(palette[-2], "people"), (palette[-1], "not scored")]
+            steps = len(SCALE)
+            level = (p["likeness"] * steps).floor().clip(0, steps - 1).fill_null(steps + 1).to_numpy()
+            values, palette = np.where(self.people, steps, level), [*SCALE, LOOKS["humans"].color, "#999999"]
+            self.legend = [(c, f"{i / steps:.2f}–{(i + 1) / steps:.2f}") for i, c in enumerate(SCALE)]
+            self.legend += [(palette[-2], "people"), (palette[-1], "not scored")]
         else:
-            if by == "task":
-                names = p["task_id"].fill_null("(none)")
-            elif by == "axis":
-                names = p["axes"].list.first().fill_null("(none)")
-            else:
-                names = p[by].cast(pl.String).fill_null("(none)")
-            top = names.value_counts(sort=True)[names.name].to_list()[: len(PALETTE) - 1]
-            number = {n: i for i, n in enumerate(top)}
-            values = np.array([number.get(n, len(PALETTE) - 1) for n in names])
-            palette = list(PALETTE)
-            legend = [(PALETTE[i], str(n)) for n, i in number.items()]
-            legend += [(PALETTE[-1], "others")] if names.n_unique() > len(top) else []
-        self.legend = legend
+            names = p["axes"].list.first() if by == "axis" else p["task_id" if by == "task" else by]
+            names = names.cast(pl.String).fill_null("(none)")
+            counted = names.value_counts(sort=True).sort("count", names.name, descending=[True, False])
+            top, palette = counted[names.name].to_list()[: len(PALETTE) - 1], list(PALETTE)
+            values = names.replace_strict(top, range(len(top)), default=len(PALETTE) - 1).to_numpy()
+            self.legend = list(zip(PALETTE, top, strict=False))
+            self.legend += [(PALETTE[-1], "others")] if len(counted) > len(top) else []
         self.canvas.palette, self.canvas.color = palette, values.astype(np.uint8).tobytes()
 
     # -- what the page asks for -------------------------------------------------------------------
@@ -244,8 +207,7 @@ class PersonaMap(ipywidgets.VBox):
         among = ~self.people if row >= 0 and self.people[row] else self.people
         self.near = cloud.nearest(self.vectors, row, among) if row >= 0 else []
         self.canvas.near = [i for i, _ in self.near]
-        self.opened = ""
-        self._draw()
+        self._open("")
 
     def _act(self, go: str, fields: dict[str, Any]) -> None:
         verb, _, what = go.partition(":")
@@ -262,6 +224,8 @@ class PersonaMap(ipywidgets.VBox):
             self._paint()
         elif verb in {"layout", "what"}:
             self._change(str(fields["layout"]), str(fields["what"]))
+        elif verb == "halt":
+            self._halt()
         elif verb == "clear":
             self._pick(-1)
             self.select(np.zeros(0, dtype=int))
@@ -273,48 +237,51 @@ class PersonaMap(ipywidgets.VBox):
         elif verb == "pick":
             self._pick(int(what))
         elif verb in {"open", "close"}:
-            self.opened = what
+            self._open(what)
         self._draw()
 
     def _change(self, layout: str, what: str) -> None:
-        """Change the layout: PCA at once, UMAP in the background while the map stays usable."""
+        """Change the layout, in the background where there is a loop."""
         if layout not in {"pca", "umap"} or what not in WHAT:
             raise WorkbenchError(f"There is no layout {layout} of {what}.")
-        if self._task:
-            self._task.cancel()
+        self._halt()
+        self.wanted = layout, what
         try:
-            loop = asyncio.get_running_loop()
+            home = asyncio.get_running_loop()
         except RuntimeError:
-            loop = None
-        if layout == "pca" or loop is None:
-            self._arrive(self._flat(layout, what), layout, what)
-            return
-        self._place_pca_of(what)
-        self.said = f"UMAP of {WHAT[what]} is being computed; the first time takes about half a minute …"
-        self._task = loop.create_task(self._later(layout, what))
-
-    def _place_pca_of(self, what: str) -> None:
-        if what != self.what:
-            self._arrive(self._flat("pca", what), "pca", what)
+            loop.run(self._show(layout, what))
+        else:
+            self.said = f"{layout.upper()} of {WHAT[what]} …"
+            self._task = home.create_task(self._later(layout, what))
 
     async def _later(self, layout: str, what: str) -> None:
         try:
-            flat = await asyncio.get_running_loop().run_in_executor(None, self._flat, layout, what)
+            await self._show(layout, what)
         except Exception as error:
-            self.said = ""
             self.controls.show_error(error)
-        else:
-            self._arrive(flat, layout, what)
+        self._halt()
         self._draw()
 
-    def _arrive(self, flat: np.ndarray, layout: str, what: str) -> None:
-        self.layout_name, self.what, self.said = layout, what, ""
-        self._place(flat)
+    def _halt(self) -> None:
+        """Give up the layout that is being computed, if one is."""
+        task, self._task = self._task, None
+        if task and not task.done() and task is not asyncio.current_task():
+            task.cancel()
+        self.said, self.wanted = "", (self.layout_name, self.what)
 
     # -- drawing ----------------------------------------------------------------------------------
 
+    def _say(self, text: str) -> None:
+        if self._task:
+            self.said = text
+            self._draw()
+
     def _draw(self) -> None:
         self.controls.top = map_panel.controls(self)
+
+    def _open(self, dialogue_id: str) -> None:
+        """Show a conversation beside the map; without one, the selection."""
+        self.opened = dialogue_id
         self.side.body = map_panel.side(self)
 
 

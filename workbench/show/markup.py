@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 LIMIT = 20_000  # characters of one text that are shown
 
@@ -56,3 +56,38 @@ def link(go: str, text: object) -> str:
 def empty(sentence: str) -> str:
     """Say in words that there is nothing, and why."""
     return f'<p class="dim">{esc(sentence)}</p>'
+
+
+def select(name: str, options: Mapping[str, str], now: str, label: str = "") -> str:
+    """Return a drop-down that sends ``name`` when changed; ``options`` maps values to what is shown."""
+    items = "".join(
+        f'<option value="{esc(value)}"{" selected" if value == now else ""}>{esc(text)}</option>'
+        for value, text in options.items()
+    )
+    return (
+        f'<select name="{esc(name)}" data-go="{esc(name)}" aria-label="{esc(label or name)}">{items}</select>'
+    )
+
+
+def check(name: str, go: str, label: str, *, on: bool) -> str:
+    """Return a checkbox that sends ``go`` when changed; ``label`` is HTML."""
+    return f'<label><input type="checkbox" name="{esc(name)}" data-go="{esc(go)}"{" checked" if on else ""}> {label}</label>'
+
+
+def tabs(verb: str, options: Mapping[str, str], now: str, label: str) -> str:
+    """Return a row of tabs that send ``verb:name``; their numbers are keys."""
+    items = "".join(
+        f'<button type="button" role="tab" data-go="{verb}:{name}" aria-selected="{str(name == now).lower()}" '
+        f'title="{text} ({i})">{text}</button>'
+        for i, (name, text) in enumerate(options.items(), 1)
+    )
+    return f'<nav role="tablist" aria-label="{esc(label)}">{items}</nav>'
+
+
+def code(*lines: str) -> str:
+    """Offer the code of the frame behind a chart: folded, with a button that copies it."""
+    text = esc("\n".join(lines))
+    return (
+        f'<details class="code"><summary>The code for these numbers</summary><pre class="box">{text}</pre>'
+        '<button type="button" data-copy="">Copy</button></details>'
+    )

@@ -2,6 +2,17 @@
 const PARTS = ["top", "card", "tabs", "body", "live", "note"];
 const KEYS = { ArrowLeft: "back", ArrowRight: "next", Home: "first", End: "last", " ": "play", b: "best" };
 
+// Copies an element's text; where the browser forbids it, the text is left selected.
+async function copyText(element) {
+  getSelection().selectAllChildren(element);
+  try {
+    await navigator.clipboard.writeText(element.textContent);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function render({ model, el }) {
   el.classList.add("wb");
   el.tabIndex = 0;
@@ -32,6 +43,11 @@ function render({ model, el }) {
     model.send({ go, fields });
   };
   el.addEventListener("click", (event) => {
+    const copy = event.target.closest("[data-copy]");
+    if (copy) {
+      copyText(copy.previousElementSibling).then((done) => (copy.textContent = done ? "Copied" : "Press Ctrl+C"));
+      return;
+    }
     const target = event.target.closest("[data-go]");
     if (target && !target.matches("input, select") && target.getAttribute("aria-disabled") !== "true") {
       event.preventDefault();
@@ -51,7 +67,7 @@ function render({ model, el }) {
       event.stopPropagation();
       return;
     }
-    if ((event.key === "Enter" || event.key === " ") && target.matches("[data-go]")) {
+    if ((event.key === "Enter" || event.key === " ") && target.matches("[data-go], [data-copy]")) {
       if (!target.matches("button, input")) {
         event.preventDefault();
         send(target.dataset.go);
