@@ -257,6 +257,31 @@ def test_checking_names_a_missing_key_a_wrong_model_and_a_dead_endpoint(
     assert loop.run(client(url).check())[0].split() == ["user", "tiny", "at", url]
 
 
+def test_a_tag_that_ollama_adds_to_a_name_is_no_other_model(serve):
+    async def models(_: Request) -> Response:
+        return JSONResponse({"object": "list", "data": [{"id": "llama3.1:latest", "object": "model"}]})
+
+    url = serve(Starlette(routes=[Route("/v1/models", models)]))
+    assert "llama3.1 at" in loop.run(client(url, model="llama3.1").check())[0]
+    with pytest.raises(
+        WorkbenchError, match=r"has no model 'llama3.2' for the role user; it has llama3.1:latest"
+    ):
+        loop.run(client(url, model="llama3.2").check())
+
+
+def test_an_endpoint_may_be_given_its_own_time_to_answer(serve):
+    import asyncio
+
+    async def slow(_: Request) -> Response:
+        await asyncio.sleep(0.4)
+        return JSONResponse(said("at last"))
+
+    url = serve(Starlette(routes=[Route("/v1/chat/completions", slow, methods=["POST"])]))
+    assert ask(Client({"user": Endpoint("tiny", url, timeout=5)})).content == "at last"
+    with pytest.raises(LLMError, match="did not answer in time"):
+        ask(Client({"user": Endpoint("tiny", url, timeout=0.1)}, max_retries=0, patience=0))
+
+
 def test_blocking_calls_work_inside_a_running_loop():
     import asyncio
 

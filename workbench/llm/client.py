@@ -24,6 +24,7 @@ Message = dict[str, Any]
 FIRST_GUESS_OUT = (
     500  # tokens a reply may take when the endpoint sets no maximum; only used to keep under a cap
 )
+TIMEOUT = 120.0  # seconds for one answer, where the endpoint sets no other
 UNUSABLE = "Your last answer could not be used: {}. Please answer again."
 
 
@@ -107,7 +108,6 @@ class Client:
     roles: Mapping[str, Endpoint]
     cache: Path | None = None
     concurrency: int = 30
-    timeout: float = 120.0
     max_retries: int = 8
     patience: float = 600.0
     max_cost: float | None = None
@@ -125,7 +125,7 @@ class Client:
                 )
         self.limit = Limit(self.concurrency)
         self._patience = Patience(self.patience)
-        self._apis: dict[tuple[str | None, str, bool], Any] = {}
+        self._apis: dict[tuple[Any, ...], Any] = {}
         self._pace: dict[tuple[str | None, str], Pace] = {}
         self._replies = Replies(self.cache) if self.cache else None
         self._cost, self._tokens = self.spent
@@ -302,7 +302,7 @@ class Client:
 
     def _api(self, endpoint: Endpoint) -> Any:
         """Return the API client for an endpoint, made on first use."""
-        place = (endpoint.base_url, endpoint.api_key_env, endpoint.offline)
+        place = (endpoint.base_url, endpoint.api_key_env, endpoint.offline, endpoint.timeout)
         if place not in self._apis:
             import httpx2
             import openai
@@ -323,7 +323,7 @@ class Client:
                     base_url=endpoint.base_url,
                     # On aiohttp a request costs about 0.6 of the CPU that it costs on httpcore2 (docs/engine.md).
                     http_client=openai.DefaultAioHttpClient(),
-                    timeout=openai.Timeout(self.timeout, connect=10.0),
+                    timeout=openai.Timeout(endpoint.timeout or TIMEOUT, connect=10.0),
                     max_retries=0,  # `_post` repeats, at the endpoint's own pace
                 )
         return self._apis[place]
@@ -352,7 +352,7 @@ class Client:
                 except openai.OpenAIError as error:
                     raise WorkbenchError(sentence(endpoint, error)) from None
             known = lists[place]
-            if known and endpoint.model not in known:
+            if known and not {endpoint.model, f"{endpoint.model}:latest"} & set(known):  # as Ollama names it
                 near = ", ".join(sorted(known, key=lambda name: distance(name, endpoint.model))[:5])
                 raise WorkbenchError(
                     f"{where(endpoint)} has no model '{endpoint.model}' for the role {role}; it has {near}."

@@ -22,7 +22,7 @@ class Endpoint:
     ``base_url`` None means OpenAI's own address, or, for a model named ``rehearsal…``, the offline
     rehearsal endpoint inside this process. The key is read from the environment variable that
     ``api_key_env`` names, when a request is made, and is kept nowhere else. ``usd_per_million_tokens``
-    is the price of input and output, over the table's.
+    is the price of input and output, over the table's; ``timeout`` the seconds that an answer may take.
     """
 
     model: str
@@ -31,6 +31,7 @@ class Endpoint:
     temperature: float | None = None
     max_tokens: int | None = None
     usd_per_million_tokens: tuple[float, float] | None = None
+    timeout: float | None = None
 
     @property
     def offline(self) -> bool:
