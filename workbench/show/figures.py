@@ -7,6 +7,7 @@ import re
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from workbench.show.origin import REHEARSED, Origin
 PDF_MARKS = 5_000  # a PDF holds about 700 bytes a mark
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Figure:
     """A figure of a paper: what draws it, what it shows, where its numbers come from.
 
@@ -46,20 +47,12 @@ class Figure:
 
     def chart(self, venue: str = "neurips", *, signed: bool = True) -> Any:
         """Return the chart, as wide as the venue's column to half a point; ``signed`` with its origin below."""
-        width = style.width(venue, wide=self.wide)
-        inner = width / self.panels - 40
-        for _ in range(3):  # what axes and legends take is known once drawn
-            chart = self._signed(self.draw(inner), width) if signed else self.draw(inner)
-            found = _width(_svg(chart, paper=True))
-            if abs(found - width) <= 0.5:
-                break
-            inner = max(20.0, inner + (width - found) / self.panels)
-        return chart
-
-    def _signed(self, chart: Any, width: float) -> Any:
-        text = f"From {self.origin.line}"
-        lines = textwrap.wrap(text, int(width / 3.05), break_long_words=False, break_on_hyphens=False)
-        title = alt.Title("", subtitle=lines, orient="bottom", anchor="start", offset=4)
+        chart = self.draw(_inner(self, venue))
+        if not signed:
+            return chart
+        width = int(style.width(venue, wide=self.wide) / 3.2)
+        lines = textwrap.wrap(f"From {self.origin.line}", width, break_on_hyphens=False)
+        title = alt.Title(lines, orient="bottom", anchor="start", offset=6, fontSize=6.5, fontWeight="normal", color="#666666")  # fmt: skip
         return chart.properties(title=title)
 
     def html(self, venue: str = "neurips") -> str:
@@ -80,6 +73,19 @@ class Figure:
         data = folder / f"{self.name}.csv"
         data.write_text(self.data.with_columns(pl.selectors.float().round(6)).write_csv())
         return [*save(self.chart(venue), folder, self.name, paper=True, about=self.origin), data]
+
+
+@cache
+def _inner(figure: Figure, venue: str) -> float:
+    """Find the width of a panel; what axes and legends take is known once drawn."""
+    width = style.width(venue, wide=figure.wide)
+    inner = width / figure.panels - 40
+    for _ in range(3):
+        found = _width(_svg(figure.draw(inner), paper=True))
+        if abs(found - width) <= 0.5:
+            break
+        inner = max(20.0, inner + (width - found) / figure.panels)
+    return inner
 
 
 def save(

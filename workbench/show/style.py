@@ -24,7 +24,7 @@ LOOKS = {
     "dp": Look("DP personas", "#E69F00", "triangle-up", "▲"),
     "initial": Look("PPol initial", "#56B4E9", "diamond", "◆"),
     "evolved": Look("PPol evolved", "#0072B2", "cross", "✚"),
-    "base_t1": Look("Base, temperature 1", "#B0B0B0", "square", "□"),
+    "base_t1": Look("Base, temperature 1", "#B0B0B0", "triangle-down", "▼"),
     "search": Look("Search candidates", "#0072B2", "cross", "✚"),
     "editor": Look("Rule-based editor", "#CC79A7", "M-1,-1L1,1M1,-1L-1,1", "✖"),
 }
@@ -106,12 +106,21 @@ def config(*, screen: bool = False, paper: bool = False) -> dict[str, Any]:
     legend = {"labelColor": ink, "titleColor": ink, "labelFontSize": small, "titleFontSize": small}
     legend |= {"symbolBaseFillColor": ink, "symbolBaseStrokeColor": ink}
     legend |= (
-        {"symbolSize": 40, "rowPadding": 1, "columnPadding": 8, "titleFontWeight": "normal"} if paper else {}
+        {
+            "symbolSize": 40,
+            "rowPadding": 1,
+            "columnPadding": 8,
+            "titleFontWeight": "normal",
+            "offset": 5,
+            "symbolOpacity": 1,
+        }
+        if paper
+        else {}
     )
     return {
         "font": FONT,
         "background": "transparent" if screen else "white",
-        "padding": 0 if paper else 5,
+        "padding": 2 if paper else 5,
         "axis": axis,
         "legend": legend,
         "header": {"labelColor": ink, "titleColor": ink, "labelFontSize": normal, "labelFontWeight": "bold"},
@@ -123,6 +132,7 @@ def config(*, screen: bool = False, paper: bool = False) -> dict[str, Any]:
             "subtitleFontSize": 6.5 if paper else small,
             "subtitlePadding": 2 if paper else 4,
             "offset": 4 if paper else 12,
+            "frame": "group" if paper else "bounds",
         },
         "text": {"color": ink},
         "view": {"stroke": None},

@@ -1,0 +1,191 @@
+"""The paper from a matrix: every table and figure, a page that shows them, a LaTeX document that holds them."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from workbench.errors import WorkbenchError
+from workbench.show import page as html
+from workbench.show.figures import Figure
+from workbench.show.markup import empty, esc
+from workbench.show.origin import REHEARSED
+from workbench.show.paper.figures import figures
+from workbench.show.paper.numbers import CELL, MAIN
+from workbench.show.paper.tables import origin_of, tables
+from workbench.show.report import put
+from workbench.show.typeset import Table, latex
+
+__all__ = ["cite", "figures", "tables", "write"]
+
+
+def write(matrix: Any, folder: str | Path, *, venue: str = "neurips") -> list[Path]:
+    """Write all tables (LaTeX, Markdown, CSV) and figures (SVG, PDF, PNG, CSV) of a matrix; return the files.
+
+    Beside them: ``index.html``, which shows everything without a network; ``paper.tex``, which compiles to a PDF of
+    everything (``make latex``); ``provenance.json``, which names for each artefact its runs, seeds, models, version and
+    the runs' own date. The same frames give the same bytes (a PDF is rewritten only when its SVG changed).
+
+    Parameters
+    ----------
+    matrix
+        From :func:`workbench.evolve.matrix.open_matrix`.
+    folder
+        Made where missing; files of other names in it stay.
+    venue
+        neurips, icml or acl: how wide figures are.
+
+    Raises
+    ------
+    WorkbenchError
+        When the folder cannot be written, the venue is unknown, or the matrix has not one run.
+    """
+    if matrix.cells.filter(status="done").is_empty():
+        raise WorkbenchError(
+            "No cell of this matrix is done, so there is nothing to draw; run its plan first."
+        )
+    out = Path(folder)
+    sheets, (drawn, absent) = tables(matrix), figures(matrix)
+    texts = {name: text for sheet in sheets for name, text in sheet.files().items()}
+    texts["paper.tex"] = document(matrix, sheets, drawn)
+    texts["provenance.json"] = provenance(matrix, sheets, drawn)
+    texts["index.html"] = page(matrix, sheets, drawn, absent, venue)
+    files = put(out, texts)
+    return files + [file for figure in drawn for file in figure.save(out, venue)]
+
+
+def cite(matrix: Any) -> str:
+    """Return how to cite these numbers: what, by which version, from which runs, and the paper behind it all."""
+    origin = origin_of(matrix)
+    made = (
+        f"Rehearsal models, seeds {', '.join(map(str, origin.seeds))}"
+        if origin.rehearsed
+        else ", ".join(origin.models)
+    )
+    note = f"{made}; runs {', '.join(origin.runs)}"
+    return (
+        f"@misc{{workbench-{origin.date},\n"
+        "  title  = {Persona Policies workbench: tables and figures},\n"
+        f"  note   = {{{latex(note)}}},\n"
+        f"  version = {{{latex(origin.version)}}},\n  date   = {{{origin.date}}}\n}}\n\n"
+        "@misc{chopra2026persona,\n  title  = {Persona Policies},\n  author = {Chopra and others},\n"
+        "  year   = {2026},\n  eprint = {2605.12894},\n  archivePrefix = {arXiv}\n}\n"
+    )
+
+
+def document(matrix: Any, sheets: list[Table], drawn: list[Figure]) -> str:
+    """Return a LaTeX document of all tables and figures; compile it where they lie."""
+    pictures = [
+        "\n".join(
+            [r"\begin{figure}[tp]", r"\centering", rf"\includegraphics{{{f.name}.pdf}}",
+             rf"\caption{{{latex(f.caption)}}}\label{{fig:{f.name}}}", r"\end{figure}"]
+        )
+        for f in drawn
+    ]  # fmt: skip
+    title = "Rehearsal: tables and figures" if origin_of(matrix).rehearsed else "Tables and figures"
+    return "\n".join(
+        [r"\documentclass{article}", r"\usepackage[T1]{fontenc}", r"\usepackage[utf8]{inputenc}",
+         r"\usepackage[letterpaper,textwidth=5.5in,textheight=9in]{geometry}",
+         r"\usepackage{booktabs,graphicx,longtable,textcomp}", r"\usepackage[font=small]{caption}",
+         rf"\title{{{title}}}", rf"\date{{{origin_of(matrix).date}}}", r"\begin{document}", r"\maketitle",
+         *[line for sheet in sheets for line in (rf"\input{{{sheet.name}.tex}}", r"\clearpage" * (len(sheet.frame) > 18))],
+         r"\clearpage", *pictures, r"\end{document}", ""]
+    )  # fmt: skip
+
+
+def provenance(matrix: Any, sheets: list[Table], drawn: list[Figure]) -> str:
+    """Return where each artefact comes from, as JSON."""
+    made = {s.name: s.origin for s in sheets} | {f.name: f.origin for f in drawn}
+    record = {name: origin.record() if origin else "data/paper/*.csv" for name, origin in made.items()}
+    origins = list({json.dumps(r): r for r in record.values() if isinstance(r, dict)}.values())
+    where = {json.dumps(o): i for i, o in enumerate(origins)}
+    of = {name: where.get(json.dumps(r), r) for name, r in record.items()}
+    return json.dumps({"origins": origins, "artefacts": of}, indent=1, ensure_ascii=False) + "\n"
+
+
+def page(
+    matrix: Any, sheets: list[Table], drawn: list[Figure], absent: dict[str, str], venue: str = "neurips"
+) -> str:
+    """Return the page: results, the search, programs, conversations, what failed, the runs."""
+    show = {s.name: s.html() for s in sheets} | {f.name: f.html(venue) for f in drawn}
+    show |= {name: empty(sentence) for name, sentence in absent.items()}
+    origin = origin_of(matrix)
+    lead = [esc(f"From {origin.line}.")]
+    lead += [f'<span class="warn">{esc(REHEARSED)}</span>'] if origin.rehearsed else []
+    features = sorted(name for name in show if name.startswith("fig_features_"))
+    parts = [
+        ("Results", ["main", "main_equal_n", "gains", "fig_gains", "fig_dimensions", "beside_paper"]),
+        (
+            "What could fool them",
+            ["goodhart", "discriminator", "features", *features, "fig_maps", "fig_coverage_n"],
+        ),
+        ("Success and faults", ["success", "faults"]),
+        (
+            "The search",
+            [
+                "fig_components",
+                "fig_archive",
+                "fig_axes",
+                "fig_axis_lives",
+                "fig_lineage",
+                "cost",
+                "failures",
+            ],
+        ),
+        ("Ablations and transfer", ["ablations", "transfer", "fig_transfer"]),
+        ("The paper's own tables", ["quirks"]),
+        ("Runs", ["runs"]),
+    ]
+    sections: list[html.Section] = [
+        (head, "", [show[n] for n in names if n in show]) for head, names in parts
+    ]
+    sections.insert(
+        4, ("The winners' programs", "Each step from the seed program to the winner.", descent(matrix))
+    )
+    sections.insert(5, ("Conversations", "", conversations(matrix)))
+    sections.append(("Cite this", "", [f"<pre>{esc(cite(matrix))}</pre>"]))
+    return html.page("Persona policies: tables and figures", lead, sections)
+
+
+def descent(matrix: Any) -> list[str]:
+    """Show the changes from each seed program to its winner, folded step by step."""
+    blocks = []
+    path = matrix.programs.filter(search=MAIN).sort(*CELL, "seed", "candidate_id")
+    for (domain, simulator, seed), part in path.partition_by(
+        *CELL, "seed", as_dict=True, maintain_order=True
+    ).items():
+        steps = part.to_dicts()
+        for old, new in pairwise(steps):
+            lines = difflib.unified_diff(
+                old["source"].splitlines(),
+                new["source"].splitlines(),
+                old["candidate_id"],
+                new["candidate_id"],
+                lineterm="",
+            )
+            head = f"{domain} · {simulator} · seed {seed}: {old['candidate_id']} → {new['candidate_id']}"
+            blocks.append(
+                f"<details><summary>{esc(head)}</summary>{html.diff(chr(10).join(lines))}</details>"
+            )
+    return blocks or [empty("No winner differs from the seed program.")]
+
+
+def conversations(matrix: Any) -> list[str]:
+    """Show the conversations that ship with the matrix, folded."""
+    turns = matrix.transcripts
+    if turns.is_empty():
+        return [empty("No conversation ships with this matrix.")]
+    blocks = []
+    for (name,), part in (
+        turns.sort("dialogue_id", "turn")
+        .partition_by("dialogue_id", as_dict=True, maintain_order=True)
+        .items()
+    ):
+        spoken = part.filter(pl.col("role").is_in(["user", "assistant"]))
+        blocks.append(html.dialogue(spoken.select("role", "content").iter_rows(), str(name)))
+    return blocks
