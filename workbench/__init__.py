@@ -22,7 +22,7 @@ _HOME = {
     "open_run": "workbench.evolve.run",
     "read_traces": "workbench.traces",
 }
-_ROOMS = ("evolve", "llm", "measure", "show", "simulate", "traces")
+_ROOMS = ("evolve", "export", "llm", "measure", "show", "simulate", "traces")
 
 __all__ = [
     "Discriminator",
@@ -33,6 +33,7 @@ __all__ = [
     "alignment",
     "coverage",
     "evolve",
+    "export",
     "fingerprint",
     "llm",
     "measure",
@@ -44,7 +45,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from workbench import evolve, llm, measure, show, simulate, traces
+    from workbench import evolve, export, llm, measure, show, simulate, traces
     from workbench.errors import WorkbenchError
     from workbench.evolve.run import Run, open_run
     from workbench.evolve.search import Search

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from workbench.commands import machine, paper, results, search, traces
+from workbench.commands import export, machine, paper, results, search, traces
 from workbench.errors import WorkbenchError
 from workbench.terminal import fresh_line
 
-GROUPS = (search, results, traces, paper, machine)
+GROUPS = (search, results, export, traces, paper, machine)
 EXAMPLES = """examples:
   workbench evolve --domain retail --run runs/first             offline, with the rehearsal models
   workbench evolve --domain retail --model gpt-4.1-mini --run runs/real      key from OPENAI_API_KEY

@@ -130,8 +130,12 @@ class Run:
         self.settings = Settings.from_json(self.info.get("settings", {}))
 
     def __repr__(self) -> str:
-        path = self.info.get("foreign", {}).get("path", str(self.path))
-        return f"Run({path!r}, domain={self.settings.domain!r}, candidates={len(self.candidate_ids)})"
+        return f"Run({self.place!r}, domain={self.settings.domain!r}, candidates={len(self.candidate_ids)})"
+
+    @property
+    def place(self) -> str:
+        """Where the run is, as it was named; a run of another program is read from a converted copy."""
+        return str(self.info.get("foreign", {}).get("path", self.path))
 
     @property
     def missing(self) -> list[str]:

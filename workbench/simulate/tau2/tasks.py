@@ -174,14 +174,14 @@ def _load(domain: str) -> Domain:
             task_id=task_id,
             domain=domain,
             split=split_of[task_id],
-            context=_scenario_text(scenario),
+            context=scenario_text(scenario),
             instructions=scenario["instructions"],
             criteria=record["evaluation_criteria"] or {},
         )
     return Domain(domain, tasks, (folder / "policy.txt").read_text(encoding="utf-8"))
 
 
-def _scenario_text(scenario: Mapping[str, Any]) -> str:
+def scenario_text(scenario: Mapping[str, Any]) -> str:
     """``str(task.user_scenario)`` of the benchmark's own model, character for character (a test compares)."""
     instructions = scenario["instructions"]
     body = [f"Domain: {instructions['domain']}"]

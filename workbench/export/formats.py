@@ -1,0 +1,89 @@
+"""Every format by its name, and the one function that writes any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    from workbench.evolve.run import Run
+    from workbench.export.files import Written
+
+FORMATS = {
+    "jsonl": "persona policies, one JSON object a line",
+    "tau2": "τ²-bench tasks.json, the policy in user_scenario.persona",
+    "tau2-plugin": "a folder: those tasks, and a module that makes the policy PPol's suffix",
+    "inspect": "inspect_ai dataset samples",
+    "adk": "Google ADK conversation scenarios with user personas",
+    "mlflow": "MLflow ConversationSimulator test cases",
+    "deepeval": "DeepEval conversational goldens",
+    "program": "the generator as one Python file that runs anywhere",
+    "chat": "conversations as chat JSONL, to train the agent",
+    "chat-user": "the same with roles flipped, to train a user simulator",
+}
+"""The formats and what each is."""
+
+_WRITERS = {
+    "jsonl": "personas:jsonl",
+    "tau2": "tau2:tasks",
+    "tau2-plugin": "tau2:plugin",
+    "inspect": "testing:inspect",
+    "adk": "testing:adk",
+    "mlflow": "testing:mlflow",
+    "deepeval": "testing:deepeval",
+    "program": "program:program",
+    "chat": "chat:agent",
+    "chat-user": "chat:simulator",
+}
+
+
+def export(
+    source: Run | str | Path,
+    format: str,  # noqa: A002
+    out: str | Path,
+    *,
+    condition: str | None = None,
+    candidate: str | None = None,
+    tasks: Sequence[str] = (),
+    successful: bool = False,
+) -> Written:
+    """Write a run's personas, program or conversations in another tool's format.
+
+    Parameters
+    ----------
+    source
+        A run, or the path of one; for ``chat`` and ``chat-user`` also a file of traces.
+    format
+        A name in :data:`FORMATS`.
+    out
+        The file to write (a folder for ``tau2-plugin``); a file that is there is replaced.
+    condition, candidate
+        A held-out condition (dp, initial, evolved; for conversations also base), or a candidate's own batch. Neither
+        means the evolved condition, and the best candidate where nothing has been evaluated.
+    tasks
+        Ids of the tasks to take; none means all.
+    successful
+        Conversations whose task succeeded, no others.
+
+    Returns
+    -------
+    Written
+        The files, and what was taken, cut and left out.
+
+    Raises
+    ------
+    WorkbenchError
+        When the format is unknown, the run has nothing of the kind, its terms forbid it, or ``out`` cannot be written.
+    """
+    if format not in FORMATS:
+        raise WorkbenchError(f"There is no format '{format}'; the formats are {', '.join(FORMATS)}.")
+    from workbench.export.choose import choose
+
+    choice = choose(source, condition, candidate, tuple(tasks), successful)
+    module, _, function = _WRITERS[format].partition(":")
+    written: Written = getattr(import_module(f"workbench.export.{module}"), function)(choice, Path(out))
+    return written

@@ -1,0 +1,151 @@
+"""A generator as one Python file that runs anywhere: the program as evolved, and a small adapter in front of it."""
+
+from __future__ import annotations
+
+import ast
+from importlib import resources
+from pathlib import Path
+
+from workbench.errors import WorkbenchError
+from workbench.evolve.run import Run
+from workbench.export.choose import Choice, choose
+from workbench.export.files import Written, put
+from workbench.simulate.host import without_helper_import
+from workbench.simulate.program import SUBSET, ProgramRejected, read_axes
+
+HEAD = """\
+# {title}
+# It writes N persona policies for a task:
+#     OPENAI_API_KEY=… OPENAI_MODEL=… python {name} 5 < scenario.txt
+# or, after import, generate_personas_detailed(scenario, DIVERSITY_AXES, 5). complete() and parse_json() are the adapter.
+# A model wrote the program below the adapter, and a sandbox kept it from files and network; here nothing does. Read it.
+"""
+MAIN = """
+
+if __name__ == "__main__":
+    import sys
+
+    found = generate_personas_detailed(sys.stdin.read(), DIVERSITY_AXES, int(sys.argv[1]) if sys.argv[1:] else 5)
+    print(json.dumps(found, indent=2, ensure_ascii=False))
+"""
+
+
+def program(choice: Choice, out: Path) -> Written:
+    """Write the generator behind a part of a run."""
+    if choice.candidate_id is None:
+        raise WorkbenchError(f"{choice.label} is no candidate's; name one with --candidate.")
+    source = to_program(choice.source, choice.candidate_id, name=out.name)
+    return Written([put(out, source)], 1, f"program, {choice.candidate_id} of {choice.source.place}")
+
+
+def to_program(run: Run, candidate: str | None = None, *, name: str = "personas.py") -> str:
+    """Return a generator as the text of one file that needs Python and an endpoint, nothing else.
+
+    Parameters
+    ----------
+    run
+        The run it comes from.
+    candidate
+        Its id; None means the best.
+    name
+        What the file will be called, for its own usage line.
+
+    Raises
+    ------
+    WorkbenchError
+        When there is no such candidate, the sandbox rejects it, or it imports what the sandbox does not offer.
+    """
+    choice = choose(run, None, candidate or run.best, (), False)
+    assert choice.candidate_id is not None
+    source = run.program(choice.candidate_id)
+    _check(source, choice.candidate_id)
+    body = without_helper_import(source)
+    title = f"Generator of persona policies: candidate {choice.candidate_id} of run {run.run_id} ({run.settings.domain})."
+    adapter = _adapter("adapter")
+    if body != source:
+        adapter += "\n\n" + _adapter("adapter_helpers")
+    at = _after_future(body)
+    lines = body.splitlines(keepends=True)
+    head = HEAD.format(title=" ".join(title.split()), name=" ".join(name.split()))
+    between = "\n# --- adapter: replace it as you like ---\n", "\n\n# --- the program, as evolved ---\n"
+    return (
+        head
+        + "".join(lines[:at])
+        + between[0]
+        + adapter
+        + between[1]
+        + "".join(lines[at:]).rstrip()
+        + "\n"
+        + MAIN
+    )
+
+
+def _check(source: str, candidate: str) -> None:
+    """Refuse a program that the sandbox rejects, or that would reach further outside of it."""
+    from workbench.llm import loop
+
+    try:
+        loop.run(read_axes(source))
+        tree = ast.parse(without_helper_import(source))
+    except ProgramRejected as error:
+        raise WorkbenchError(f"Candidate {candidate} does not run ({error.kind}): {error.reason}") from None
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise WorkbenchError(
+            f"Candidate {candidate} runs in the sandbox, but is no Python: {error}."
+        ) from None
+    offered = next(line for line in SUBSET.splitlines() if line.startswith("Modules: "))
+    allowed = {*offered.removeprefix("Modules: ").rstrip(".").split(", "), "__future__"}
+    for node in ast.walk(tree):
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or "."] if isinstance(node, ast.ImportFrom) else []
+        reach = (
+            node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+        )
+        if strange := [n for n in names if n.split(".")[0] not in allowed]:
+            raise WorkbenchError(
+                f"Candidate {candidate} imports {strange[0]}, which the sandbox never let it have; outside it would get it. "
+                "It is not exported."
+            )
+        if reach in FORBIDDEN or (reach.startswith("__") and reach.endswith("__") and reach != "__name__"):
+            raise WorkbenchError(
+                f"Candidate {candidate} uses {reach}, which the sandbox never let it have; outside it would work. "
+                "It is not exported."
+            )
+
+
+FORBIDDEN = {
+    "eval",
+    "exec",
+    "compile",
+    "open",
+    "input",
+    "globals",
+    "locals",
+    "vars",
+    "getattr",
+    "setattr",
+    "breakpoint",
+}
+
+
+def _after_future(source: str) -> int:
+    """Return the line behind the docstring and the ``__future__`` imports, which have to come first."""
+    at = 0
+    for i, node in enumerate(ast.parse(source).body):
+        text = (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        )
+        if not (i == 0 and text) and not (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
+            break
+        at = node.end_lineno or 0
+    return at
+
+
+def _adapter(name: str) -> str:
+    """Return the code of an adapter module, without its docstring and its notes to the linter."""
+    source = (resources.files("workbench.export.templates") / f"{name}.py").read_text()
+    first = ast.parse(source).body[0].end_lineno or 0
+    kept = [line for line in source.splitlines()[first:] if not line.startswith("# ruff")]
+    return "\n".join(kept).strip() + "\n"
