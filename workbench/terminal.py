@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from workbench.evolve.settings import Settings
 
 
-def print_estimate(settings: Settings, seeds: int) -> None:
-    """Print what a run will take."""
+def print_estimate(settings: Settings, seeds: int, train: int | None = None) -> None:
+    """Print what a run will take; ``train`` is how many train tasks there are in all."""
     from workbench.evolve.estimate import episodes, estimate
 
-    parts = episodes(settings)
+    parts = episodes(settings, train=train)
     print(
         f"Estimate for {seeds} search{'es' if seeds > 1 else ''}, by what rehearsal episodes took; real models vary:"
     )
@@ -23,7 +23,7 @@ def print_estimate(settings: Settings, seeds: int) -> None:
         print(f"  {count * seeds:>8,} episodes  {name}")
     known = True
     total = 0.0
-    for row in estimate(settings).iter_rows(named=True):
+    for row in estimate(settings, sum(parts.values())).iter_rows(named=True):
         money = f"${row['cost'] * seeds:,.2f}" if row["cost"] is not None else "unknown price"
         total, known = total + (row["cost"] or 0.0) * seeds, known and row["cost"] is not None
         tokens = f"{row['tokens_in'] * seeds / 1e6:9.1f}M in {row['tokens_out'] * seeds / 1e6:7.2f}M out"

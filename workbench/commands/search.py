@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from workbench.evolve.run import Run
     from workbench.evolve.search import Search
     from workbench.evolve.settings import Settings
+    from workbench.evolve.start import Own
 
 ROLES_HELP = """roles in a file, for --roles (any role may be left out; keys never stand in files):
   [default]
@@ -34,7 +35,20 @@ def register(add: Add) -> None:
         "Evolve a generator program; on an existing run with the same settings, go on with it.",
         ROLES_HELP,
     )
-    sub.add_argument("--domain", default="retail", help="retail or airline (default: retail)")
+    sub.add_argument("--domain", help="retail or airline (default: retail); with --tasks, the file's")
+    sub.add_argument(
+        "--tasks",
+        metavar="FILE.jsonl",
+        help="your own scenarios, any domain: no tools, no reward (docs/formats/own_scenarios.md)",
+    )
+    sub.add_argument(
+        "--reference", metavar="DIR", help="your own people and simulators, from 'workbench reference'"
+    )
+    sub.add_argument(
+        "--agent",
+        metavar="MODULE:FUNCTION",
+        help="a Python function as the agent under test: messages → reply",
+    )
     sub.add_argument("--run", required=True, metavar="DIR", help="directory of the run")
     sub.add_argument("--generations", type=int, help="generations after the seed program (default: 20)")
     sub.add_argument("--seed", type=int, help="every random choice comes from it (default: 0)")
@@ -109,11 +123,12 @@ def evolve(args: argparse.Namespace) -> None:
     """Start a search, or go on with one that has the same settings."""
     from dataclasses import replace
 
+    from workbench.evolve.start import Own
     from workbench.llm.roles import endpoints
+    from workbench.simulate.scenarios import OWN, read_scenarios, sizes
 
     roles = endpoints(args.model, args.base_url, roles_file=args.roles, temperature=args.temperature)
     names: tuple[str, ...] = (
-        "domain",
         "seed",
         "generations",
         "proposals",
@@ -131,17 +146,27 @@ def evolve(args: argparse.Namespace) -> None:
         "max_cost",
         "max_tokens",
     )
-    settings = _settings(roles=roles, **{n: getattr(args, n) for n in names if getattr(args, n) is not None})
+    own = Own(args.tasks, args.reference, args.agent)
+    given = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
+    domain = args.domain or "retail"
+    if args.tasks:
+        found = read_scenarios(args.tasks)
+        domain = args.domain if args.domain and found[0].domain == OWN else found[0].domain
+        given = sizes({w: [t for t in found if t.split == w] for w in ("train", "test")}) | given
+        given["window"] = args.window or min(given["window"], given["train_tasks"])
+    settings = own.settle(_settings(domain=domain, roles=roles, **given))
     if args.seeds < 1:
         raise WorkbenchError(f"--seeds is {args.seeds}; ask for one independent search or more.")
     if args.dry_run:
-        print_estimate(settings, args.seeds)
+        print_estimate(settings, args.seeds, len(own.pools(settings)["train"]))
         return
     if args.seeds == 1:
-        _drive(args.run, settings, scheduler=args.dask)
+        _drive(args.run, settings, scheduler=args.dask, own=own)
         return
     for seed in range(settings.seed, settings.seed + args.seeds):
-        _drive(str(Path(args.run) / f"seed-{seed}"), replace(settings, seed=seed), scheduler=args.dask)
+        _drive(
+            str(Path(args.run) / f"seed-{seed}"), replace(settings, seed=seed), scheduler=args.dask, own=own
+        )
 
 
 def branch(args: argparse.Namespace) -> None:
@@ -189,17 +214,24 @@ def _settings(**given: Any) -> Settings:
 
 
 def _drive(
-    path: str, settings: Settings, *, branch: tuple[Run, str] | None = None, scheduler: str | None = None
+    path: str,
+    settings: Settings,
+    *,
+    branch: tuple[Run, str] | None = None,
+    scheduler: str | None = None,
+    own: Own | None = None,
 ) -> None:
     from workbench.evolve.curriculum import choose_tasks
     from workbench.evolve.progress import duration
     from workbench.llm import loop
     from workbench.llm.roles import ROLES
 
-    if not (Path(path) / "run.json").exists():
-        choose_tasks(settings)  # a mistake in the settings is told before any endpoint is asked
-    lines = loop.run(answers(settings.roles, sorted(set(ROLES) - {"judge"})))
-    with _open_search(path, settings, branch, scheduler) as search:
+    if not (Path(path) / "run.json").exists() and not branch:
+        # a mistake in the settings is told before any endpoint is asked
+        choose_tasks(settings, own.pools(settings) if own else None)
+    asked = set(ROLES) - {"judge", *(["agent"] if settings.agent else [])}
+    lines = loop.run(answers(settings.roles, sorted(asked)))
+    with _open_search(path, settings, branch, scheduler, own) as search:
         left = max(0, settings.generations + 1 - search.generation)
         who = "the rehearsal models, stand-ins" if len(settings.rehearsed) == 6 else "real models"
         print(f"Run {search.run.run_id} in {path}: {settings.domain}, seed {settings.seed}, {who}.")
@@ -227,12 +259,16 @@ def _open_search(
     settings: Settings | None,
     branch: tuple[Run, str] | None = None,
     scheduler: str | None = None,
+    own: Own | None = None,
 ) -> Iterator[Search]:
     from workbench.evolve.search import Search
+    from workbench.evolve.start import Own
     from workbench.simulate.machines import dask
 
     with (
         dask(scheduler) if scheduler else nullcontext() as machines,
-        Search(path, settings, report=show_progress, branch=branch, machines=machines) as search,
+        Search(
+            path, settings, report=show_progress, branch=branch, machines=machines, **vars(own or Own())
+        ) as search,
     ):
         yield search

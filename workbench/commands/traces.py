@@ -35,6 +35,11 @@ def register(add: Add) -> None:
     )
     sub.add_argument("--human", nargs="+", required=True, metavar="FILE", help="traces of real people")
     sub.add_argument("--simulated", nargs="+", required=True, metavar="FILE", help="traces of simulators")
+    sub.add_argument(
+        "--tasks",
+        metavar="FILE.jsonl",
+        help="split as these scenarios of yours do; default: by a hash of the task",
+    )
     sub.add_argument("--domain", metavar="NAME", help="keep this domain only, where the files hold several")
     sub.add_argument("--user", metavar="NAME", help=USER)
     sub.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of the reference")
@@ -86,11 +91,15 @@ def reference(args: argparse.Namespace) -> None:
     """Build a reference of one's own."""
     from workbench.measure.own import build, write
     from workbench.simulate import tau2
+    from workbench.simulate.scenarios import read_scenarios
 
     official = {
         domain: {t.task_id: part for part in ("train", "test") for t in tau2.split(domain, part)}
         for domain in tau2.DOMAINS
     }
+    if args.tasks:
+        scenarios = read_scenarios(args.tasks)
+        official[scenarios[0].domain] = {task.task_id: task.split for task in scenarios}
     made, reports = build(args.human, args.simulated, domain=args.domain, user=args.user, official=official)
     print("\n".join(map(str, reports)))
     for what, frame in (("people", made.humans), ("simulators", made.simulators)):

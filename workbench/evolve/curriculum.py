@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from workbench.errors import WorkbenchError
 from workbench.evolve.settings import Settings
-from workbench.simulate import tau2
+from workbench.simulate.scenarios import pools as pools_of
 from workbench.simulate.seeds import derive
+from workbench.simulate.tau2 import Task
 
 T = TypeVar("T")
 
 
-def choose_tasks(settings: Settings) -> dict[str, list[tau2.Task]]:
+def choose_tasks(
+    settings: Settings, pools: Mapping[str, Sequence[Task]] | None = None
+) -> dict[str, list[Task]]:
     """Draw the train, validation and test tasks of a run from its seed.
+
+    Parameters
+    ----------
+    settings
+        How many of each.
+    pools
+        Train and test tasks to draw from; None draws from the domain's official splits.
 
     Returns
     -------
@@ -26,9 +36,9 @@ def choose_tasks(settings: Settings) -> dict[str, list[tau2.Task]]:
     Raises
     ------
     WorkbenchError
-        When the domain's official splits hold fewer tasks than asked for.
+        When there are fewer tasks than asked for.
     """
-    pools = {which: tau2.split(settings.domain, which) for which in ("train", "test")}
+    pools = pools or pools_of(settings.domain)
     wanted = {"train": settings.train_tasks + settings.validation_tasks, "test": settings.test_tasks}
     drawn = {}
     for which, pool in pools.items():

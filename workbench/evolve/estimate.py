@@ -9,7 +9,7 @@ import polars as pl
 from workbench.evolve.curriculum import personas_per_task
 from workbench.evolve.settings import Settings
 from workbench.llm.roles import price
-from workbench.simulate import tau2
+from workbench.simulate.scenarios import pools
 
 # Requests, tokens in and tokens out an episode, by role: measured on 1,434 retail episodes of a rehearsal run
 # (`workbench evolve --run DIR --seed 7`, then open_run(DIR).spent()). Real models vary by a factor of about two.
@@ -17,10 +17,11 @@ PER_EPISODE = {"agent": (13.6, 81_000, 510), "user": (7.1, 7_400, 140), "generat
 PER_CANDIDATE = {"mutation": (1.2, 4_500, 600), "reflection": (1.0, 2_700, 300)}
 
 
-def episodes(settings: Settings, conditions: int = 4) -> dict[str, int]:
+def episodes(settings: Settings, conditions: int = 4, train: int | None = None) -> dict[str, int]:
     """Count the episodes of a whole run by part; validation is an upper bound of what is likely (half).
 
-    ``conditions`` is how many are simulated in the held-out evaluation.
+    ``conditions`` is how many are simulated in the held-out evaluation, ``train`` how many train tasks there are in
+    all (None: the domain's).
     """
     search = sum(
         settings.window * personas_per_task(settings, g) * (settings.proposals if g else 1)
@@ -29,7 +30,7 @@ def episodes(settings: Settings, conditions: int = 4) -> dict[str, int]:
     candidates = 1 + settings.generations * settings.proposals
     test = settings.test_tasks * settings.test_personas
     return {
-        "base simulator, train tasks": len(tau2.split(settings.domain, "train")),
+        "base simulator, train tasks": len(pools(settings.domain)["train"]) if train is None else train,
         "first program, train tasks": settings.train_tasks * settings.stages[-1],
         "search": search,
         "validation": candidates * settings.validation_tasks * settings.stages[-1] // 2,

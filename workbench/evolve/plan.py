@@ -20,7 +20,7 @@ MAIN = "main"
 TABLES = ("title", "settings", "domains", "roles", "simulators", "searches", "transfer")
 DOMAINS = ("retail", "airline")
 _SEARCH_KEYS = ("seeds", "conditions", "domains", "simulators")
-_GIVEN = {"domain", "seed", "roles"}  # settings that the plan's tables name
+_GIVEN = {"domain", "seed", "roles", "tasks", "reference", "agent"}  # named by the plan's tables, or not for plans
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -34,6 +35,19 @@ class Reference:
     def fit(cls, humans: pl.DataFrame, base: pl.DataFrame, *, standardize: bool) -> Reference:
         """Fit on human train fingerprints and the base simulator's episodes of train tasks."""
         return cls(humans, Discriminator.fit(humans, base), Cloud(humans, standardize=standardize))
+
+
+def simulated(run: Path) -> pl.DataFrame:
+    """Return the simulators' side of a run's discriminator.
+
+    That is its base simulator on the train tasks, with the train side of one's own reference where it has one: the
+    forest has to know the simulator that the search starts from, whatever others it is shown.
+    """
+    base = pl.read_parquet(run / "conditions" / "base_train" / "fingerprints.parquet").select(FEATURES)
+    other = run / "reference" / "simulators.parquet"
+    if not other.exists():
+        return base
+    return pl.concat([base, pl.read_parquet(other).filter(split="train").select(FEATURES)])
 
 
 def measured(batch: Batch, reference: Reference) -> pl.DataFrame:

@@ -20,17 +20,18 @@ from workbench.evolve.curriculum import personas_per_task
 from workbench.evolve.progress import Progress
 from workbench.evolve.propose import propose
 from workbench.evolve.run import CANDIDATES, Run
-from workbench.evolve.scoring import Reference, frames_of, measured, printed, score_at
+from workbench.evolve.scoring import Reference, frames_of, measured, printed, score_at, simulated
 from workbench.evolve.settings import Settings, differences
-from workbench.evolve.start import create
+from workbench.evolve.start import Own, create
 from workbench.evolve.trial import Bench, Trial, check_alive, confirm, member_of, save, try_out, validate
 from workbench.llm import loop
 from workbench.llm.client import Client, metered
-from workbench.simulate import tau2
+from workbench.simulate.agent import Function
 from workbench.simulate.batch import Batch, Label, gather, simulate
 from workbench.simulate.machines import Machines
 from workbench.simulate.program import ProgramRejected, read_axes
 from workbench.simulate.seeds import derive
+from workbench.simulate.tau2 import Task
 
 Candidate = dict[str, Any]
 
@@ -59,6 +60,13 @@ class Search:
         A run and a candidate of it: the new run starts from that program in place of the seed program.
     machines
         Where episodes are simulated; None does all of it in this process.
+    tasks
+        A file of one's own scenarios in place of τ²-bench's tasks (docs/formats/own_scenarios.md).
+    reference
+        A reference of one's own (:func:`workbench.measure.own.write`) in place of the shipped one.
+    agent
+        A function of the messages that returns the reply, or its name ``module:function``, as the agent under test;
+        there are no tools then, and rewards are null. None is the role's endpoint.
 
     Raises
     ------
@@ -74,11 +82,15 @@ class Search:
         report: Callable[[Progress], None] | None = None,
         branch: tuple[Run, str] | None = None,
         machines: Machines | None = None,
+        tasks: str | Path | None = None,
+        reference: str | Path | None = None,
+        agent: Function | str | None = None,
     ) -> None:
         self.path, self.machines = Path(path), machines
+        self._own = Own(tasks, reference, agent)
         self._stack = ExitStack()
         try:
-            self._open(settings, report, branch)
+            self._open(settings and self._own.settle(settings), report, branch)
         except BaseException:
             self._stack.close()
             raise
@@ -100,7 +112,7 @@ class Search:
         elif settings is None:
             self.run = Run(self.path)  # says what is missing
         else:
-            create(self.path, settings, branch, self._stack)
+            create(self.path, settings, branch, self._stack, self._own)
             self.run = Run(self.path)
         self.settings = replace(
             self.run.settings,
@@ -108,8 +120,9 @@ class Search:
         )
         if self.settings != self.run.settings:
             store.write_json(self.path / "run.json", {**self.run.info, "settings": self.settings.as_json()})
-        tasks = {which: dict.fromkeys(ids) for which, ids in self.run.tasks.items()}
-        self.tasks = {w: [tau2.task(self.settings.domain, t) for t in ids] for w, ids in tasks.items()}
+        self._pools = self._own.pools(self.settings, self.path)
+        by_id = {task.task_id: task for pool in self._pools.values() for task in pool}
+        self.tasks = {which: [by_id[t] for t in ids] for which, ids in self.run.tasks.items()}
         store.sweep(self.path)
         self._ledger = store.Ledger(self.path / "ledger.jsonl")
         self._stack.callback(self._ledger.close)
@@ -172,7 +185,7 @@ class Search:
     async def simulate(
         self,
         source: str | None,
-        tasks: Sequence[tau2.Task],
+        tasks: Sequence[Task],
         n: int,
         *,
         seed: int,
@@ -230,7 +243,7 @@ class Search:
             folder = self.path / "conditions" / "base_train"
             if not folder.exists():
                 label = Label("base", "train")
-                tasks = tau2.split(self.settings.domain, "train")
+                tasks = self._pools["train"]
                 seed = derive(self.settings.seed, "base_train")
                 self.progress.at("base simulator on the train tasks")
                 batch = await self.simulate(None, tasks, 1, seed=seed, label=label)
@@ -241,9 +254,8 @@ class Search:
                         part, {"episodes": batch.episodes, "turns": batch.turns, "fingerprints": prints}
                     )
             train = self.run.humans.filter(split="train")
-            self._reference = Reference.fit(
-                train, pl.read_parquet(folder / "fingerprints.parquet"), standardize=self.settings.standardize
-            )
+            others = simulated(self.path)
+            self._reference = Reference.fit(train, others, standardize=self.settings.standardize)
         return self._reference
 
     async def _step(self) -> list[Candidate]:
@@ -369,7 +381,7 @@ class Search:
     def _episodes_left(self) -> int:
         """Count the episodes that are planned, for the estimate of time; validation is guessed at half."""
         settings, done = self.settings, self.path / "conditions"
-        total = 0 if (done / "base_train").exists() else len(tau2.split(settings.domain, "train"))
+        total = 0 if (done / "base_train").exists() else len(self._pools["train"])
         total += 0 if (done / "first_train").exists() else settings.train_tasks * settings.stages[-1]
         for generation in range(self.generation, settings.generations + 1):
             each = settings.window * personas_per_task(settings, generation)

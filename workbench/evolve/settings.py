@@ -24,6 +24,8 @@ class Settings:
 
     ``train_tasks`` and ``validation_tasks`` are drawn from the official train split and never overlap;
     ``test_tasks`` from the test split. ``stages`` are the personas per task of epoch 1, 2 and 3 on.
+    ``tasks`` and ``reference`` are set by the search: digests of one's own scenarios and reference ("" is the
+    benchmark's and the shipped one); ``agent`` is the name of a Python function in the agent's place.
     Those in ``MAY_CHANGE`` may differ when a run is resumed; the others make it another run.
     """
 
@@ -55,6 +57,9 @@ class Settings:
     concurrency: int = 30
     max_cost: float | None = None
     max_tokens: int | None = None
+    tasks: str = ""
+    reference: str = ""
+    agent: str = ""
     roles: Mapping[str, Endpoint] = field(default_factory=endpoints)
 
     def __post_init__(self) -> None:

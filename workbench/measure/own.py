@@ -207,7 +207,8 @@ def load(folder: str | Path) -> OwnReference:
 
 
 def digest(folder: str | Path) -> str:
-    """Return twelve letters and digits that tell a reference from any other."""
+    """Return twelve letters and digits that tell a reference from any other; raises as :func:`load`."""
+    load(folder)
     total = hashlib.sha256()
     for name in FRAMES:
         total.update((Path(folder) / f"{name}.parquet").read_bytes())

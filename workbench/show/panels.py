@@ -8,13 +8,14 @@ import polars as pl
 
 from workbench.errors import WorkbenchError
 from workbench.evolve.run import Run
+from workbench.evolve.scoring import simulated
+from workbench.evolve.start import scenario_texts
 from workbench.measure.discriminator import Discriminator
 from workbench.measure.editor import edit
 from workbench.measure.fresh import Embed
 from workbench.measure.panel import EDITOR, dossier, panel
 from workbench.measure.reference import humans, simulators
 from workbench.show import people
-from workbench.simulate import tau2
 from workbench.traces import read_scenarios, read_traces
 
 SHOWN = (
@@ -66,7 +67,7 @@ def run_panel(
     if persons is not None:
         known = known.join(persons.select("dialogue_id", "text", "fault"), on="dialogue_id", how="left")
     seen, fresh = (known.filter(split=part) for part in ("train", "test"))
-    forest = Discriminator.fit(seen, run.frame("conditions/base_train", "fingerprints"))
+    forest = Discriminator.fit(seen, simulated(run.path))
     return panel(
         {EDITOR: _dossier(run, "base", control=True), **conditions},
         forest,
@@ -109,7 +110,7 @@ def trace_panel(folder: str | Path, domain: str, file: str) -> pl.DataFrame:
 
 def _dossier(run: Run, name: str, *, control: bool) -> pl.DataFrame:
     """Gather a condition's finished dialogues; as ``control``, what the editor makes of them."""
-    told = {task_id: task.context for task_id, task in tau2.load(run.settings.domain).tasks.items()}
+    told = scenario_texts(run)
     episodes = run.frame(f"conditions/{name}", "episodes").filter(pl.col("error").is_null())
     scenario = pl.col("task_id").replace_strict(told, default=None, return_dtype=pl.String)
     turns = run.frame(f"conditions/{name}", "turns").join(

@@ -86,6 +86,7 @@ def pools(domain: str, file: str | Path | None = None, agent: Agent | None = Non
         The file is wrong, or the benchmark has no such domain.
     """
     found = read_scenarios(file) if file else [t for w in ("train", "test") for t in tau2.split(domain, w)]
+    found = [replace(task, domain=domain) if task.domain == OWN else task for task in found]
     if agent:
         found = [Scenario(**_facts(task), agent=agent) for task in found]
     return {which: [task for task in found if task.split == which] for which in ("train", "test")}
