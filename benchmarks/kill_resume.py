@@ -1,6 +1,9 @@
-"""Kill a run again and again between its first and last commit; resume; compare digests with an uninterrupted run.
+"""Kill a run again and again while it works; resume; compare with an uninterrupted run.
 
 python benchmarks/kill_resume.py [--kills 10] [--generations 6]
+
+The rehearsal models are served on loopback, as any endpoint would be: what they answered before a kill is replayed from
+the run, so the requests that were paid for tell what a kill costs.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from workbench.evolve.run import open_run
 from workbench.evolve.store import digest
 
 WORKBENCH = [sys.executable, "-c", "import sys; from workbench.cli import main; sys.exit(main(sys.argv[1:]))"]
@@ -21,6 +25,7 @@ WORKBENCH = [sys.executable, "-c", "import sys; from workbench.cli import main; 
 
 def steps(path: Path, args: argparse.Namespace) -> list[list[str]]:
     run = ["evolve", "--run", str(path), "--seed", str(args.seed), "--generations", str(args.generations)]
+    run += ["--base-url", f"http://127.0.0.1:{args.port}/v1"]
     small = "--train-tasks 8 --validation-tasks 3 --test-tasks 6 --test-personas 5 --window 4 --islands 2"
     return [[*run, "--early-stop", str(args.generations + 1), *small.split()], ["evaluate", str(path)]]
 
@@ -48,7 +53,17 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--generations", type=int, default=6)
     parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--port", type=int, default=8877, help="where the rehearsal models are served")
     args = parser.parse_args()
+    server = subprocess.Popen([*WORKBENCH, "rehearsal", "--port", str(args.port)], stdout=subprocess.DEVNULL)
+    try:
+        return measure(args)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def measure(args: argparse.Namespace) -> int:
     rng = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = Path(folder) / "whole", Path(folder) / "killed"
@@ -61,7 +76,7 @@ def main() -> int:
             step = steps(killed, args)[(killed / "candidates" / f"{args.generations:04}").exists()]
             child = subprocess.Popen(WORKBENCH + step, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             wait_for_work(killed, child)
-            time.sleep(rng.expovariate(1 / max(2.0, length / args.kills)))
+            time.sleep(rng.expovariate(1 / max(1.0, length / args.kills)))
             idle += child.poll() is not None
             child.send_signal(signal.SIGKILL)
             child.wait()
@@ -70,10 +85,11 @@ def main() -> int:
             kept = now
             print(f"kill {kill + 1:3}: {len(now)} folders committed", flush=True)
         go(killed, args)
+        paid = [int(open_run(path).spent()["requests"].sum()) for path in (whole, killed)]
         same = digest(killed) == digest(whole)
         print(
-            f"{args.kills - idle} kills at work; {lost} committed folders lost or changed; "
-            f"resumed: digest {digest(killed)[:16]}, {'the same' if same else 'DIFFERENT'}"
+            f"{args.kills - idle} kills at work; {lost} committed folders lost or changed; requests paid for: "
+            f"{paid[1]:,} against {paid[0]:,}; resumed: digest {digest(killed)[:16]}, {'the same' if same else 'DIFFERENT'}"
         )
         return 0 if same and not lost else 1
 
