@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from workbench.evolve import store
+from workbench.evolve.progress import Progress
 from workbench.evolve.run import open_run
 from workbench.evolve.search import Search
 from workbench.evolve.settings import Settings
@@ -70,3 +71,20 @@ def test_malformed_answers_are_survived_or_recorded_and_counted_for_each_candida
     assert candidates["n_failed"].sum() == own["error"].is_not_null().sum()
     # not all that is spoiled can be told from an answer: a text cut short is a text
     assert 10 < candidates["malformed"].sum() < faulty.count["malformed"]
+
+
+def test_a_run_says_that_it_waits_for_a_dead_endpoint_and_goes_on(serve, quick, monkeypatch, tmp_path: Path):
+    monkeypatch.setattr("workbench.llm.limit.PAUSE_FIRST", 0.05)
+    dying, said = Faults(app, seed=1), []
+
+    def listen(progress: Progress) -> None:
+        said.append(progress.doing)
+        if progress.done == 5:
+            dying.error_rate = 1.0
+        if "Waiting for it" in progress.doing:
+            dying.error_rate = 0.0
+
+    with Search(tmp_path / "run", at(serve(dying)), report=listen) as search:
+        search.finish()
+    assert any("Waiting for it." in text for text in said)
+    assert open_run(tmp_path / "run").candidates["n_failed"].sum() == 0

@@ -105,7 +105,8 @@ class Search:
             self.run = Run(self.path)
             if settings and (changed := differences(self.run.settings, settings)):
                 raise WorkbenchError(
-                    f"The run {self.path} has other settings ({'; '.join(changed)}); resume it with its own "
+                    f"The run {self.path} has other settings ({'; '.join(changed)}); results under both could not be "
+                    f"told apart. On resume only {', '.join(store.MAY_CHANGE)} may differ: resume it with its own "
                     "('workbench resume'), or name another directory."
                 )
             self._stack.enter_context(store.writer(self.path))
