@@ -1,4 +1,4 @@
-"""Commands that search: evolve, branch, resume, evaluate."""
+"""Commands that search: evolve, branch, resume, enter, evaluate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.commands import Add, add_models, answers, print_table
+from workbench.commands import Add, add_models, answers, print_table, read_text
 from workbench.errors import WorkbenchError
 from workbench.terminal import candidate_line, fresh_line, print_estimate, show_progress
 
@@ -101,6 +101,11 @@ def register(add: Add) -> None:
     sub.add_argument("--max-tokens", type=int, metavar="N", help="a new limit of tokens, in all")
     _add_dask(sub)
 
+    sub = add(enter, "Score a program that you wrote or edited, and enter it into a run as yours.")
+    sub.add_argument("run", metavar="DIR")
+    sub.add_argument("program", metavar="PROGRAM.py", help="see docs/programs.md for what it has to define")
+    sub.add_argument("--parent", metavar="CANDIDATE", help="the candidate that you edited")
+
     sub = add(
         evaluate,
         "Evaluate people, base simulator, DP, initial and evolved program on held-out tasks.",
@@ -175,7 +180,7 @@ def branch(args: argparse.Namespace) -> None:
 
     from workbench.evolve.run import open_run
 
-    old = open_run(args.run)
+    old = open_run(args.run).own()
     candidate = args.at or old.best
     old.program(candidate)
     changed = {n: v for n in ("generations", "seed") if (v := getattr(args, n)) is not None}
@@ -189,9 +194,23 @@ def resume(args: argparse.Namespace) -> None:
     from workbench.evolve.run import open_run
     from workbench.evolve.settings import MAY_CHANGE
 
-    settings = open_run(args.run).settings
+    settings = open_run(args.run).own().settings
     changed = {n: v for n in MAY_CHANGE if (v := getattr(args, n)) is not None}
     _drive(args.run, replace(settings, **changed), scheduler=args.dask)
+
+
+def enter(args: argparse.Namespace) -> None:
+    """Score a person's program on the next tasks and commit it as a candidate with a human author."""
+    from workbench.simulate.program import ProgramRejected
+
+    source = read_text(Path(args.program))
+    with _open_search(args.run, None) as search:
+        try:
+            found = search.try_program(source, args.parent)
+        except ProgramRejected as error:
+            raise WorkbenchError(f"The program was rejected ({error.kind}): {error.reason}") from None
+    fresh_line()
+    print(candidate_line(found))
 
 
 def evaluate(args: argparse.Namespace) -> None:
