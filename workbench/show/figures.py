@@ -52,7 +52,7 @@ class Figure:
             return chart
         width = int(style.width(venue, wide=self.wide) / 3.2)
         lines = textwrap.wrap(f"From {self.origin.line}", width, break_on_hyphens=False)
-        title = alt.Title(lines, orient="bottom", anchor="start", offset=6, fontSize=6.5, fontWeight="normal", color="#666666")  # fmt: skip
+        title = alt.Title(lines, orient="bottom", frame="bounds", anchor="start", offset=6, fontSize=6.5, fontWeight="normal", color="#666666")  # fmt: skip
         return chart.properties(title=title)
 
     def html(self, venue: str = "neurips") -> str:

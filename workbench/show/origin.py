@@ -42,11 +42,11 @@ class Origin:
     @property
     def line(self) -> str:
         """One line for a caption; many runs are counted, and listed in the file ``runs``."""
-        ids = ", ".join(self.runs) if len(self.runs) <= SHOWN else f"{len(self.runs)} (table runs)"
         who = "rehearsal models (stand-ins)" if self.rehearsed else ", ".join(self.models)
-        word = "run" if len(self.runs) == 1 else "runs"
+        few = f"run{'s' * (len(self.runs) > 1)} {', '.join(self.runs)}"
+        ids = few if len(self.runs) <= SHOWN else f"{len(self.runs)} runs (table “runs”)"
         return (
-            f"{word} {ids} · {', '.join(self.domains)} · {spans(self.seeds)} · {who} · "
+            f"{ids} · {', '.join(self.domains)} · {spans(self.seeds)} · {who} · "
             f"workbench {self.version} · {self.date}"
         )
 

@@ -14,6 +14,7 @@ from workbench.show.origin import REHEARSED, Origin
 
 _NUMBER = re.compile(r"[+−-]?[\d.][^a-zA-Z]*(s|k|M|%)?$|–$")
 LONG = 36  # rows from which a LaTeX table may break across pages
+WIDE = 105  # characters of a row from which it lies on its side
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -101,9 +102,9 @@ class Table:
         return f"{table}\n\n{_md(self.caption)}\n{comment}"
 
     def latex(self) -> str:
-        """Return a ``table`` (or, when long, a ``longtable``) with booktabs rules, as wide as the text at most.
+        """Return a ``table`` with booktabs rules, as wide as the text at most; a long one may break, a wide one lies down.
 
-        Needs booktabs, graphicx and longtable; every cell is escaped.
+        Needs booktabs, graphicx, longtable and lscape; every cell is escaped.
         """
         columns = [c for c in self.frame.columns if c != self.group]
         head = " & ".join(map(latex, columns)) + r" \\"
@@ -118,7 +119,7 @@ class Table:
             body.append(" & ".join(cells) + r" \\")
         kinds = "".join("r" if self._number(c) else "l" for c in columns)
         comment = f"% {json.dumps(self.origin.record())}\n" if self.origin else ""
-        label = rf"\caption{{{latex(self.caption)}}}\label{{tab:{self.name}}}"
+        label = rf"\caption[{latex(self.title)}]{{{latex(self.caption)}}}\label{{tab:{self.name}}}"
         if len(self.frame) >= LONG:
             long = [r"{\scriptsize\setlength{\tabcolsep}{3pt}", rf"\begin{{longtable}}{{{kinds}}}", label + r"\\",
                     r"\toprule", head, r"\midrule", r"\endfirsthead", r"\toprule", head, r"\midrule", r"\endhead",
@@ -128,6 +129,9 @@ class Table:
         lines = [r"\begin{table}[tp]", r"\centering\footnotesize", label, width,
                  rf"\begin{{tabular}}{{{kinds}}}", r"\toprule", head, r"\midrule", *body,
                  r"\bottomrule", r"\end{tabular}}", r"\end{table}"]  # fmt: skip
+        sizes = [max(map(len, [c, *self.frame[c].fill_null("")])) for c in columns]
+        if sum(sizes) + 2 * len(sizes) > WIDE:
+            lines = [r"\begin{landscape}", *lines, r"\end{landscape}"]
         return comment + "\n".join(lines) + "\n"
 
     def html(self) -> str:
@@ -162,12 +166,14 @@ class Table:
 
 
 def latex(text: Any) -> str:
-    """Escape a text for LaTeX; what its fonts lack is written as [U+XXXX], so that any text compiles."""
+    """Escape a text for LaTeX (T1 fonts, UTF-8); what they lack is written as [U+XXXX], so that any text compiles."""
 
     def one(char: str) -> str:
         if char in _LATEX:
             return _LATEX[char]
-        return char if char.isascii() and char.isprintable() else f"[U+{ord(char):04X}]"
+        return (
+            char if char.isprintable() and (char.isascii() or "À" <= char <= "ÿ") else f"[U+{ord(char):04X}]"
+        )
 
     return "".join(map(one, re.sub(r"\s+", " ", str(text))))
 

@@ -15,9 +15,10 @@ from workbench.show import page as html
 from workbench.show.figures import Figure
 from workbench.show.markup import empty, esc
 from workbench.show.origin import REHEARSED
+from workbench.show.paper.cells import origin_of
 from workbench.show.paper.figures import figures
 from workbench.show.paper.numbers import CELL, MAIN
-from workbench.show.paper.tables import origin_of, tables
+from workbench.show.paper.tables import tables
 from workbench.show.report import put
 from workbench.show.typeset import Table, latex
 
@@ -83,16 +84,18 @@ def document(matrix: Any, sheets: list[Table], drawn: list[Figure]) -> str:
     pictures = [
         "\n".join(
             [r"\begin{figure}[tp]", r"\centering", rf"\includegraphics{{{f.name}.pdf}}",
-             rf"\caption{{{latex(f.caption)}}}\label{{fig:{f.name}}}", r"\end{figure}"]
+             rf"\caption[{latex(f.title)}]{{{latex(f'{f.title}. {f.note}')}}}\label{{fig:{f.name}}}", r"\end{figure}"]
         )
         for f in drawn
     ]  # fmt: skip
-    title = "Rehearsal: tables and figures" if origin_of(matrix).rehearsed else "Tables and figures"
+    origin = origin_of(matrix)
+    title = "Rehearsal: tables and figures" if origin.rehearsed else "Tables and figures"
     return "\n".join(
-        [r"\documentclass{article}", r"\usepackage[T1]{fontenc}", r"\usepackage[utf8]{inputenc}",
+        [r"\documentclass{article}", r"\usepackage[T1]{fontenc}", r"\usepackage[utf8]{inputenc}", r"\usepackage{mathptmx}",
          r"\usepackage[letterpaper,textwidth=5.5in,textheight=9in]{geometry}",
-         r"\usepackage{booktabs,graphicx,longtable,textcomp}", r"\usepackage[font=small]{caption}",
-         rf"\title{{{title}}}", rf"\date{{{origin_of(matrix).date}}}", r"\begin{document}", r"\maketitle",
+         r"\usepackage{booktabs,graphicx,longtable,lscape,textcomp}", r"\usepackage[font=small]{caption}",
+         rf"\title{{{title}}}", rf"\date{{{origin.date}}}", r"\begin{document}", r"\maketitle",
+         latex(f"From {origin.line}. " + REHEARSED * origin.rehearsed), r"\listoftables\listoffigures\clearpage",
          *[line for sheet in sheets for line in (rf"\input{{{sheet.name}.tex}}", r"\clearpage" * (len(sheet.frame) > 18))],
          r"\clearpage", *pictures, r"\end{document}", ""]
     )  # fmt: skip

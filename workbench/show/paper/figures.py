@@ -11,6 +11,7 @@ import polars as pl
 from workbench.show.figures import Figure
 from workbench.show.origin import Origin
 from workbench.show.paper import numbers, search_figures, series
+from workbench.show.paper.cells import origin_of
 from workbench.show.paper.marks import (
     BLUE,
     INK,
@@ -24,7 +25,6 @@ from workbench.show.paper.marks import (
     settings,
     shape,
 )
-from workbench.show.paper.tables import origin_of
 from workbench.show.style import FEATURE_NAMES, LOOKS
 
 DIMENSIONS = {"D1": "D1 style", "D2": "D2 disclosure", "D3": "D3 clarification", "D4": "D4 errors"}
@@ -203,7 +203,7 @@ def _features(frame: pl.DataFrame, domain: str, origin: Origin, columns: int = 4
             most = max([*part["p90"].to_list(), 0.05])
             scale, ticks = (
                 alt.Scale(domain=[0, most], nice=True),
-                alt.Axis(tickCount=3, format="~g", labelFlush=False),
+                alt.Axis(tickCount=3, format="~f", labelOverlap=True),
             )
             x: dict[str, Any] = {
                 c: alt.X(f"{c}:Q", title=None, scale=scale, axis=ticks) for c in ("p10", "p25", "p50")
@@ -272,7 +272,7 @@ def coverage_n(matrix: Any, origin: Origin) -> Built:
     if frame.is_empty():
         return "There is no curve of coverage against N in this matrix."
     frame, order = named(setting(frame)), present(frame)
-    places = settings(frame)
+    places, ns = settings(frame), frame["n"].unique().sort().to_list()
 
     def draw(width: float) -> Any:
         panels = []
@@ -283,7 +283,7 @@ def coverage_n(matrix: Any, origin: Origin) -> Built:
                 x = alt.X(
                     "n:Q",
                     title=title,
-                    axis=alt.Axis(tickMinStep=1, format="d"),
+                    axis=alt.Axis(values=ns, format="d", labelOverlap=True),
                     scale=alt.Scale(zero=False, nice=False),
                 )
                 left: dict[str, Any] = {

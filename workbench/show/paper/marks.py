@@ -83,16 +83,15 @@ def _scale(order: Sequence[str], what: str, legend: bool) -> dict[str, Any]:
     return {
         "title": None,
         "scale": scale,
-        "legend": alt.Legend(orient="bottom", columns=0) if legend else None,
+        "legend": alt.Legend(orient="bottom", columns=3 if len(order) > 5 else 0) if legend else None,
     }
 
 
-def generations(last: int | None = None) -> Any:
+def generations() -> Any:
     """Return the axis of generations."""
     return alt.X("generation:Q", title="generation", axis=alt.Axis(tickMinStep=1, tickCount=5, format="d"))
 
 
 def grid(panels: Sequence[Any], columns: int, *, spacing: float = 10) -> Any:
     """Set panels out in rows."""
-    rows = [alt.hconcat(*panels[i : i + columns], spacing=spacing) for i in range(0, len(panels), columns)]
-    return rows[0] if len(rows) == 1 else alt.vconcat(*rows, spacing=8)
+    return alt.concat(*panels, columns=columns, spacing={"row": 8, "column": spacing})

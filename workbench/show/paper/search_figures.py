@@ -177,7 +177,7 @@ def lineage(matrix: Any, origin: Origin) -> Built:
             y = alt.Y(
                 "rank:Q",
                 title=None if i % 2 else "fitness",
-                scale=alt.Scale(zero=False),
+                scale=alt.Scale(zero=False, padding=8),
                 axis=alt.Axis(tickCount=5),
             )
             at: dict[str, Any] = {"x": generations(), "y": y}
@@ -195,13 +195,14 @@ def lineage(matrix: Any, origin: Origin) -> Built:
                 .mark_point(shape="cross", filled=True, color=BLUE, size=34, opacity=1)
                 .encode(**at)
             )
-            text = (
-                alt.Chart(path)
-                .mark_text(dy=-8, fontSize=6.5, color="#222222")
+            texts = [
+                alt.Chart(some)
+                .mark_text(dx=dx, dy=-7, fontSize=6.5, color="#222222")
                 .encode(text="candidate_id:N", **at)
-            )
+                for some, dx in ((path.head(-1), 10), (path.tail(1), -8))
+            ]
             panels.append(
-                alt.layer(pale, bad, line, dots, text).properties(
+                alt.layer(pale, bad, line, dots, *texts).properties(
                     width=width, height=HEIGHT, title=f"{name}, seed {part['seed'][0]}"
                 )
             )
