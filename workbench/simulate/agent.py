@@ -87,7 +87,9 @@ def load_agent(name: str, at_once: int = 30) -> Agent:
         found: Any = importlib.import_module(module)
     except Exception as error:
         told = _without_keys(f"{type(error).__name__}: {error}")
-        raise WorkbenchError(f"The agent's module '{module}' cannot be imported ({told[:300]}).") from None
+        raise WorkbenchError(
+            f"The agent's module '{module}' cannot be imported ({told[:300]}); start the command in its folder."
+        ) from None
     for part in function.split("."):
         found = getattr(found, part, None)
     if found is None:
