@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,14 +43,26 @@ class Row(NamedTuple):
     note: str
 
 
-def rows(traces: Path, resamples: int = RESAMPLES) -> Iterator[Row]:
-    """Test humans against each base file of their domain."""
+def rows(
+    traces: Path, resamples: int = RESAMPLES, prints: Mapping[str, pl.DataFrame] | None = None
+) -> Iterator[Row]:
+    """Test humans against each base file of their domain; ``prints``: by file, fingerprints that others made."""
     for domain in ("retail", "airline"):
         splits = json.loads((traces / "tau2" / f"split_tasks_{domain}.json").read_text(encoding="utf-8"))
         split = {task: name for name in ("train", "test") for task in splits[name]}
-        human = fingerprints(traces / "human" / f"{domain}.jsonl", split)
-        files = sorted((traces / "simulated").glob(f"{domain}_base_*.jsonl.gz"))
-        bases = {file.name.removesuffix(".jsonl.gz"): fingerprints(file, split) for file in files}
+        paths = [
+            traces / "human" / f"{domain}.jsonl",
+            *sorted((traces / "simulated").glob(f"{domain}_base_*.jsonl.gz")),
+        ]
+        tables = {path.name.split(".jsonl")[0]: path for path in paths}
+        part = (
+            pl.col("tau2_task_id").replace_strict(split, default=None, return_dtype=pl.String).alias("split")
+        )
+        bases = {
+            name: (fingerprints(path) if prints is None else prints[name]).with_columns(part)
+            for name, path in tables.items()
+        }
+        human = bases.pop(domain)
         for name, base in bases.items():
             train, note = base.filter(split="train"), ""
             if train.is_empty():
@@ -68,12 +80,11 @@ def rows(traces: Path, resamples: int = RESAMPLES) -> Iterator[Row]:
             yield Row(name, int(found["n_people"]), int(found["n_simulated"]), *ends, *rest, note)
 
 
-def fingerprints(file: Path, split: dict[str, str]) -> pl.DataFrame:
-    """Fingerprint a file and note each dialogue's task and split."""
+def fingerprints(file: Path) -> pl.DataFrame:
+    """Fingerprint a file and note each dialogue's task."""
     turns = read_traces(file).collect()
     tasks = turns.unique("dialogue_id", keep="first").select("dialogue_id", "tau2_task_id")
-    part = pl.col("tau2_task_id").replace_strict(split, default=None, return_dtype=pl.String).alias("split")
-    return fingerprint(turns).join(tasks, on="dialogue_id").with_columns(part).sort("dialogue_id")
+    return fingerprint(turns).join(tasks, on="dialogue_id").sort("dialogue_id")
 
 
 def main() -> int:

@@ -8,12 +8,12 @@ import polars as pl
 
 from workbench.errors import WorkbenchError
 from workbench.measure.features import FEATURES
-from workbench.measure.lexicon import lexicon, normalize
+from workbench.measure.lexicon import ascii_edges, lexicon, normalize
 
 ROLES = ("user", "assistant", "tool", "system")
 
 # One alternation, leftmost first, on the original case: an order number, a code, a long number, an address.
-IDENTIFIER = r"#[A-Z0-9]{5,}|[A-Z0-9]{6,}|\b\d{7,}\b|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}"
+IDENTIFIER = r"#[A-Z0-9]{5,}|[A-Z0-9]{6,}|\b[0-9]{7,}\b|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}"
 TOKEN = r"\w+"
 SHORT = 3  # tokens of a short turn, at most
 _ODD = 0x9E3779B97F4A7C15
@@ -58,10 +58,11 @@ def _plan(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
     """Lay out the whole computation as one lazy query, with what :func:`_check` needs beside the features."""
     frame = prepared(turns).cache()
     said = spoken(frame, TOKEN).cache()
+    plain, identifier = ascii_edges(pl.col("content"), IDENTIFIER)
     users = said.with_columns(text=normalize(pl.col("content"))).select(
         "dialogue_id",
         pl.col("token").list.len().cast(pl.Int64).alias("tokens"),
-        pl.col("content").str.count_matches(IDENTIFIER).cast(pl.Int64).alias("identifiers"),
+        plain.str.count_matches(identifier).cast(pl.Int64).alias("identifiers"),
         *(markers.matches(pl.col("text")).alias(name) for name, markers in lexicon().items()),
     )
     tokens, n = pl.col("tokens"), pl.len().cast(pl.Int64)
