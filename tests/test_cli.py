@@ -76,6 +76,8 @@ MISTAKES = [
     (("evaluate", "other"), "has format 7"),
     (("report", "other"), "has format 7"),
     (("runs", "--digest", "nowhere"), "no run directory nowhere"),
+    (("enter", "nowhere", "none.py"), "There is no file none.py"),
+    (("resume", "nowhere", "--dask", "tcp://127.0.0.1:9"), "no run directory nowhere"),
     (("personas", "--domain", "retail", "--task", "9999"), "9999"),
     (("personas", "--domain", "moon", "--task", "1"), "moon"),
     (("personas", "--task", "1", "-n", "0"), "-n is 0"),

@@ -219,7 +219,7 @@ def evaluate(args: argparse.Namespace) -> None:
     from workbench.evolve.run import CONDITIONS, CONTROLS, open_runs
 
     for run in open_runs(args.run):
-        with _open_search(str(run.path), None, scheduler=args.dask) as search:
+        with _open_search(str(run.own().path), None, scheduler=args.dask) as search:
             which = (*CONDITIONS, *CONTROLS) if args.controls else CONDITIONS
             conditions.evaluate(search, only=which, again=args.again)
     fresh_line()
