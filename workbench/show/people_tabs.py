@@ -253,6 +253,9 @@ def scores_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
             if found := reader.references.get((condition, term)):
                 rows.append((LOOKS[condition].name, condition, found))
         parts.append(_dots(TERMS[term], rows))
+    if foreign := reader.run.info.get("foreign"):
+        notes = [f"As {foreign['program']} scored it, without intervals; what it compares by is its combined score."]
+        return "".join([*parts, *(f'<p class="dim">{n}</p>' for n in notes)])
     lambdas = f"λ<sub>h</sub> {c['lambda_h']:.2f} · λ<sub>b</sub> {c['lambda_b']:.2f}"
     notes = [
         f"Fitness = λ<sub>h</sub>·HL + λ<sub>b</sub>·coverage with {lambdas}; the curriculum moves λ, and N raises coverage by itself.",
