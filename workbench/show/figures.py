@@ -18,6 +18,7 @@ from workbench.errors import WorkbenchError
 from workbench.show import style
 from workbench.show.markup import esc
 from workbench.show.origin import REHEARSED, Origin
+from workbench.show.typeset import NOTEBOOK_CSS
 
 PDF_MARKS = 5_000  # a PDF holds about 700 bytes a mark
 
@@ -66,7 +67,7 @@ class Figure:
         )
 
     def _repr_html_(self) -> str:
-        return f'<div class="wb-figure">{self.html()}</div>'
+        return f'<div class="wb-paper"><style>{NOTEBOOK_CSS}</style>{self.html()}</div>'
 
     def save(self, folder: Path, venue: str = "neurips") -> list[Path]:
         """Write the figure and its data; return the files."""

@@ -14,7 +14,13 @@ from workbench.show.origin import REHEARSED, Origin
 
 _NUMBER = re.compile(r"[+−-]?[\d.][^a-zA-Z]*(s|k|M|%)?$|–$")
 LONG = 36  # rows from which a LaTeX table may break across pages
-WIDE = 105  # characters of a row from which it lies on its side
+WIDE = 120  # characters of a row from which it lies on its side
+NOTEBOOK_CSS = """
+.wb-paper figure { margin: 4px 0 12px; } .wb-paper .wide { overflow-x: auto; } .wb-paper figcaption { opacity: 0.75; max-width: 90ch; }
+.wb-paper svg { display: block; max-width: 100%; height: auto; overflow: visible; color: var(--jp-content-font-color1, CanvasText); }
+.wb-paper td, .wb-paper th { text-align: left !important; } .wb-paper .n { text-align: right !important; white-space: nowrap; }
+.wb-paper .group th { font-style: italic; font-weight: 400; padding-top: 10px; } .wb-paper td:first-child { white-space: nowrap; }
+"""
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -152,7 +158,7 @@ class Table:
         )
 
     def _repr_html_(self) -> str:
-        return f'<div class="wb-table">{self.html()}</div>'
+        return f'<div class="wb-paper"><style>{NOTEBOOK_CSS}</style>{self.html()}</div>'
 
     def _number(self, column: str) -> bool:
         cells = [c for c in self.frame[column].to_list() if c]

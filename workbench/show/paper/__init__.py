@@ -22,7 +22,7 @@ from workbench.show.paper.tables import tables
 from workbench.show.report import put
 from workbench.show.typeset import Table, latex
 
-__all__ = ["cite", "figures", "tables", "write"]
+__all__ = ["cite", "figures", "origin_of", "shown", "tables", "write"]
 
 
 def write(matrix: Any, folder: str | Path, *, venue: str = "neurips") -> list[Path]:
@@ -51,13 +51,22 @@ def write(matrix: Any, folder: str | Path, *, venue: str = "neurips") -> list[Pa
             "No cell of this matrix is done, so there is nothing to draw; run its plan first."
         )
     out = Path(folder)
-    sheets, (drawn, absent) = tables(matrix), figures(matrix)
+    show = shown(matrix)
+    drawn = [item for item in show.values() if isinstance(item, Figure)]
+    sheets = [item for item in show.values() if isinstance(item, Table)]
     texts = {name: text for sheet in sheets for name, text in sheet.files().items()}
     texts["paper.tex"] = document(matrix, sheets, drawn)
-    texts["provenance.json"] = provenance(matrix, sheets, drawn)
-    texts["index.html"] = page(matrix, sheets, drawn, absent, venue)
+    texts["provenance.json"] = provenance(sheets, drawn)
+    texts["index.html"] = page(matrix, show, venue)
     files = put(out, texts)
     return files + [file for figure in drawn for file in figure.save(out, venue)]
+
+
+def shown(matrix: Any) -> dict[str, Table | Figure | str]:
+    """Return all tables and figures by name, with a sentence in place of a figure that the matrix does not allow."""
+    drawn, absent = figures(matrix)
+    items: list[Table | Figure] = [*tables(matrix), *drawn]
+    return {**{item.name: item for item in items}, **absent}
 
 
 def cite(matrix: Any) -> str:
@@ -101,7 +110,7 @@ def document(matrix: Any, sheets: list[Table], drawn: list[Figure]) -> str:
     )  # fmt: skip
 
 
-def provenance(matrix: Any, sheets: list[Table], drawn: list[Figure]) -> str:
+def provenance(sheets: list[Table], drawn: list[Figure]) -> str:
     """Return where each artefact comes from, as JSON."""
     made = {s.name: s.origin for s in sheets} | {f.name: f.origin for f in drawn}
     record = {name: origin.record() if origin else "data/paper/*.csv" for name, origin in made.items()}
@@ -111,12 +120,16 @@ def provenance(matrix: Any, sheets: list[Table], drawn: list[Figure]) -> str:
     return json.dumps({"origins": origins, "artefacts": of}, indent=1, ensure_ascii=False) + "\n"
 
 
-def page(
-    matrix: Any, sheets: list[Table], drawn: list[Figure], absent: dict[str, str], venue: str = "neurips"
-) -> str:
+def page(matrix: Any, show: dict[str, Table | Figure | str], venue: str = "neurips") -> str:
     """Return the page: results, the search, programs, conversations, what failed, the runs."""
-    show = {s.name: s.html() for s in sheets} | {f.name: f.html(venue) for f in drawn}
-    show |= {name: empty(sentence) for name, sentence in absent.items()}
+    blocks = {
+        name: empty(item)
+        if isinstance(item, str)
+        else item.html(venue)
+        if isinstance(item, Figure)
+        else item.html()
+        for name, item in show.items()
+    }
     origin = origin_of(matrix)
     lead = [esc(f"From {origin.line}.")]
     lead += [f'<span class="warn">{esc(REHEARSED)}</span>'] if origin.rehearsed else []
@@ -145,7 +158,7 @@ def page(
         ("Runs", ["runs"]),
     ]
     sections: list[html.Section] = [
-        (head, "", [show[n] for n in names if n in show]) for head, names in parts
+        (head, "", [blocks[n] for n in names if n in blocks]) for head, names in parts
     ]
     sections.insert(
         4, ("The winners' programs", "Each step from the seed program to the winner.", descent(matrix))
