@@ -82,6 +82,7 @@ def test_overload_is_waited_out_by_repeating_the_same_request(serve):
         said("   "),
         said(5),
         {"nothing": 1},
+        ["no object"],
         said("x", refusal="no"),
     ],
 )
@@ -97,10 +98,16 @@ def test_a_malformed_answer_is_asked_for_again_with_another_seed_and_then_with_t
     assert loop.run(metering())["malformed"] == 2
     first, second, third = app.asked
     assert second == first | {"seed": 2} and third["messages"][:-1] == first["messages"]
-    assert third["messages"][-1]["content"].startswith("Your last answer could not be used: the ")
+    assert third["messages"][-1]["content"].startswith("Your last answer could not be used: ")
     with pytest.raises(LLMError) as error:
         ask(client(serve(Endpoint_(broken))))
     assert error.value.kind == "content"
+
+
+@pytest.mark.parametrize("usage", [None, [], "many", {"prompt_tokens": "7"}, {"prompt_tokens": None}])
+def test_a_usage_that_cannot_be_read_counts_as_nothing(serve, usage):
+    reply = ask(client(serve(Endpoint_(said("x") | {"usage": usage}))))
+    assert (reply.content, reply.tokens_in, reply.tokens_out) == ("x", 0, 0)
 
 
 def test_tool_arguments_that_are_no_object_are_asked_for_again_and_at_last_left_to_the_tool(serve):

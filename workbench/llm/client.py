@@ -11,52 +11,22 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.llm.limit import Limit, Patience
 from workbench.llm.repeat import OVERLOADED, Pace, passing
 from workbench.llm.replies import Replies
+from workbench.llm.reply import LLMError, Reply, ToolCall, read
 from workbench.llm.roles import ROLES, Endpoint, price
 from workbench.llm.telling import distance, key_of, sentence, where
 
+__all__ = ["Client", "LLMError", "Message", "Reply", "ToolCall", "count", "metered"]
+
 Message = dict[str, Any]
-FIRST_GUESS_OUT = (
-    500  # tokens a reply may take when the endpoint sets no maximum; only used to keep under a cap
-)
+FIRST_GUESS_OUT = 500  # tokens of a reply, where the endpoint sets no maximum: only to keep under a cap
 TIMEOUT = 120.0  # seconds for one answer, where the endpoint sets no other
 UNUSABLE = "Your last answer could not be used: {}. Please answer again."
-
-
-class ToolCall(NamedTuple):
-    """A tool call as the model wrote it; ``arguments`` is raw JSON text that nobody has checked."""
-
-    id: str
-    name: str
-    arguments: str
-
-
-class Reply(NamedTuple):
-    """What a model answered and what it took."""
-
-    content: str
-    tool_calls: tuple[ToolCall, ...] = ()
-    tokens_in: int = 0
-    tokens_out: int = 0
-    cost: float | None = 0.0
-    cached: bool = False
-
-
-class LLMError(Exception):
-    """A request that brought no usable reply.
-
-    ``kind`` is ``transport`` (the endpoint failed, after retries), ``content`` (it answered, but with
-    nothing usable) or ``cap`` (the run's limit of money or tokens is reached).
-    """
-
-    def __init__(self, kind: str, reason: str) -> None:
-        super().__init__(reason)
-        self.kind, self.reason = kind, reason
 
 
 _METER: ContextVar[dict[str, Any] | None] = ContextVar("meter", default=None)
@@ -164,7 +134,7 @@ class Client:
         if self._replies and not endpoint.offline:
             key = hashlib.sha256(f"{endpoint.base_url}\0".encode() + raw).hexdigest()
             if (old := self._replies.get(key)) is not None:
-                return _parse(old, endpoint)._replace(cached=True)
+                return read(old, endpoint)[0]._replace(cached=True)
         async with self.limit.slot():
             answer, reply = await self._ask(endpoint, body, raw, role)
         if key and self._replies:
@@ -181,11 +151,7 @@ class Client:
                 answer = await self._post(endpoint, "/chat/completions", raw)
             finally:
                 self._cost, self._tokens = self._cost - held[0], self._tokens - held[1]
-            try:
-                reply = _parse(answer, endpoint)
-                fault = _unreadable(reply)
-            except LLMError as error:
-                reply, fault = Reply("", (), *_usage(answer, endpoint)), error.reason
+            reply, fault = read(answer, endpoint)
             self.took(role, endpoint.model, reply)
             if fault:
                 count("malformed")
@@ -296,9 +262,7 @@ class Client:
         pace.took(time.monotonic() - began)
         self._patience.over()
         self.limit.succeeded()
-        if not isinstance(answer, dict):
-            raise LLMError("content", f"{where(endpoint)} answered with something that is not a JSON object")
-        return answer
+        return answer if isinstance(answer, dict) else {}
 
     def _api(self, endpoint: Endpoint) -> Any:
         """Return the API client for an endpoint, made on first use."""
@@ -372,48 +336,3 @@ class Client:
 
 def _encoded(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, separators=(",", ":")).encode()
-
-
-def _unreadable(reply: Reply) -> str:
-    """Name the tool call whose arguments are no JSON object; empty when all are."""
-    for call in reply.tool_calls:
-        try:
-            good = isinstance(json.loads(call.arguments), dict)
-        except (ValueError, RecursionError):
-            good = False
-        if not good:
-            return f"the arguments of {call.name} are not a JSON object"
-    return ""
-
-
-def _usage(answer: dict[str, Any], endpoint: Endpoint) -> tuple[int, int, float | None]:
-    used = answer.get("usage") or {}
-    tokens_in, tokens_out = int(used.get("prompt_tokens") or 0), int(used.get("completion_tokens") or 0)
-    rate = price(endpoint)
-    return tokens_in, tokens_out, None if rate is None else (tokens_in * rate[0] + tokens_out * rate[1]) / 1e6
-
-
-def _parse(answer: dict[str, Any], endpoint: Endpoint) -> Reply:
-    """Read a chat completion, trusting nothing in it."""
-    try:
-        choice = answer["choices"][0]
-        message = choice["message"]
-        content = message.get("content") or ""
-        calls = tuple(
-            ToolCall(
-                str(c.get("id") or f"call_{i}"),
-                str(c["function"]["name"]),
-                c["function"]["arguments"] or "{}",
-            )
-            for i, c in enumerate(message.get("tool_calls") or [])
-        )
-        good = isinstance(content, str) and all(isinstance(c.arguments, str) for c in calls)
-    except (KeyError, IndexError, TypeError, AttributeError):
-        good = False
-    if not good:
-        raise LLMError("content", "the endpoint's answer holds no readable message")
-    if message.get("refusal") or choice.get("finish_reason") == "content_filter":
-        raise LLMError("content", "the model refused to answer")
-    if not content.strip() and not calls:
-        raise LLMError("content", "the model answered with nothing")
-    return Reply(content, calls, *_usage(answer, endpoint))
