@@ -53,6 +53,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--generations", type=int, default=6)
     parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--mean", type=float, default=6.0, help="seconds until a kill, on average")
     parser.add_argument("--port", type=int, default=8877, help="where the rehearsal models are served")
     args = parser.parse_args()
     server = subprocess.Popen([*WORKBENCH, "rehearsal", "--port", str(args.port)], stdout=subprocess.DEVNULL)
@@ -76,7 +77,7 @@ def measure(args: argparse.Namespace) -> int:
             step = steps(killed, args)[(killed / "candidates" / f"{args.generations:04}").exists()]
             child = subprocess.Popen(WORKBENCH + step, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             wait_for_work(killed, child)
-            time.sleep(rng.expovariate(1 / max(1.0, length / args.kills)))
+            time.sleep(rng.expovariate(1 / args.mean))
             idle += child.poll() is not None
             child.send_signal(signal.SIGKILL)
             child.wait()
