@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import polars as pl
 
 from workbench.errors import WorkbenchError
@@ -142,26 +143,38 @@ def batches(
         As :func:`read_traces`; damage when it is reached, a file without users at its end.
     """
     tally = tally or Report(str(path))
-    rows: list[tuple[object, ...]] = []
-    users = read = 0
-    for name, dialogue in _dialogues(Path(path), user, tally):
-        d = dialogue
-        facts = (d.source, d.domain, d.task_id, d.tau2_task_id, d.trial, d.trait, d.reward)
-        users += any(role == "user" for role, _ in d.messages)
-        rows.extend((name, turn, *message, *facts) for turn, message in enumerate(d.messages))
-        read += 1
-        if read % dialogues == 0:
-            yield pl.DataFrame(rows, schema=SCHEMA, orient="row")
-            rows.clear()
-    if not read:
+    part: list[tuple[str, Dialogue]] = []
+    users = False
+    for found in _dialogues(Path(path), user, tally):
+        users = users or any(role == "user" for role, _ in found[1].messages)
+        part.append(found)
+        if len(part) == dialogues:
+            yield _turns(part)
+            part = []
+    if not tally.formats:
         why = "; ".join(f"{n} dropped: {reason}" for reason, n in tally.dropped.most_common(3))
         raise WorkbenchError(f"{path} {f'holds no dialogue to read ({why})' if why else 'is empty'}")
     if not users:
         raise WorkbenchError(
             f"{path} holds no user turn at all: measures look at what users say, so check its roles"
         )
-    if rows:
-        yield pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    if part:
+        yield _turns(part)
+
+
+def _turns(named: list[tuple[str, Dialogue]]) -> pl.DataFrame:
+    """Write dialogues as rows, a message each."""
+    facts = {name: [getattr(d, name) for _, d in named] for name in list(SCHEMA)[4:]}
+    names = {"dialogue_id": [name for name, _ in named]}
+    table = pl.DataFrame(names | facts, schema_overrides={name: SCHEMA[name] for name in facts})
+    counts = np.array([len(d.messages) for _, d in named])
+    table = table[np.repeat(np.arange(len(named)), counts)]
+    said = [message for _, d in named for message in d.messages]
+    return table.with_columns(
+        turn=np.arange(len(said)) - np.repeat(np.cumsum(counts) - counts, counts),
+        role=pl.Series([role for role, _ in said], dtype=pl.String),
+        content=pl.Series([text for _, text in said], dtype=pl.String),
+    ).select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
 
 
 def read_scenarios(path: str | Path, *, user: str | None = None) -> pl.DataFrame:
@@ -218,6 +231,8 @@ def _dialogues(path: Path, user: str | None, tally: Report) -> Iterator[tuple[st
                 raise record
             form = _format(record, about)
             dialogue: Dialogue = form.read(record, about)
+            if not dialogue.messages:
+                raise DroppedError("no messages")
         except DroppedError as why:
             tally.dropped[str(why)] += 1
             continue
@@ -226,7 +241,8 @@ def _dialogues(path: Path, user: str | None, tally: Report) -> Iterator[tuple[st
         tally.sources[d.source] += 1
         tally.turns.update((role, (_OTHERS | form.WHOSE)[role]) for role, _ in d.messages)
         tally.lost.update({what: n for what, n in d.lost.items() if n})
-        tally.terms.update({form.TERMS} if hasattr(form, "TERMS") else ())
+        of = tau_usi if d.source == "tau-usi" else form  # wherever its texts are kept
+        tally.terms.update({of.TERMS} if hasattr(of, "TERMS") else ())
         trial = "" if d.trial is None else str(d.trial)
         yield _unique(d.id or "|".join((d.source, d.task_id or "", trial, d.trait or "")), taken), dialogue
 

@@ -112,8 +112,8 @@ def until_end(messages: list[Message]) -> tuple[list[Message], str | None]:
 
 def content(value: Any) -> str:
     """Give a message's text: of text parts their texts, of nothing the empty string, of anything else its JSON."""
-    if value is None:
-        return ""
+    if isinstance(value, str | None):
+        return text_of(value) or ""
     if isinstance(value, dict) and "content" in value:
         value = value["content"]
     if isinstance(value, list) and all(_is(part) and isinstance(part.get("text"), str) for part in value):
@@ -123,8 +123,8 @@ def content(value: Any) -> str:
 
 def text_of(value: Any) -> str | None:
     """Give a value as a string that polars can hold (a lone surrogate is legal in JSON, not in UTF-8)."""
-    if value is None:
-        return None
+    if value is None or (isinstance(value, str) and value.isascii()):
+        return value
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

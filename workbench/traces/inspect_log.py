@@ -13,7 +13,7 @@ from workbench.traces.dialogue import About, Dialogue, DroppedError, Json, speec
 
 NAME = "inspect log"
 WHOSE = {
-    "user": "who speaks as the user; in logs of tau2 the simulated customer, whom they keep as the assistant",
+    "user": "who speaks as the user; in a tau2 log the simulated customer",
     "assistant": "the model under test",
 }
 
