@@ -16,11 +16,11 @@ body { font: 15px/1.5 system-ui, "Liberation Sans", sans-serif; color: CanvasTex
 h1 { font-size: 26px; line-height: 1.2; margin: 0 0 8px; } h2 { font-size: 20px; margin: 48px 0 8px; }
 nav { display: flex; flex-wrap: wrap; gap: 4px 16px; padding: 10px 0; border-bottom: 1px solid var(--line); }
 a { color: inherit; } .dim, figcaption { color: var(--dim); } figcaption { font-size: 13px; max-width: 80ch; }
-figure { margin: 20px 0 32px; } figure svg { display: block; max-width: 100%; height: auto; overflow: visible; margin-bottom: 6px; }
+figure { margin: 20px 0 32px; } figure svg { display: block; max-width: 100%; height: auto; overflow: visible; margin-left: 24px; margin-bottom: 6px; }
 .wide { overflow-x: auto; margin-bottom: 6px; } table { border-collapse: collapse; font-size: 13px; }
 thead { border-top: 2px solid; border-bottom: 1px solid; } tbody { border-bottom: 2px solid; }
-th, td { padding: 3px 10px 3px 0; text-align: left; vertical-align: top; } th { font-weight: 600; } td:first-child { white-space: nowrap; }
-.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+th, td { padding: 3px 10px 3px 0; text-align: left; vertical-align: top; } th { font-weight: 600; } td { white-space: nowrap; }
+.n { text-align: right; font-variant-numeric: tabular-nums; }
 .group th { font-style: italic; font-weight: 400; padding-top: 10px; }
 .warn { border-left: 4px solid #E69F00; padding: 6px 12px; background: var(--soft); }
 pre { font: 12px/1.45 ui-monospace, "Liberation Mono", monospace; background: var(--soft); padding: 10px;

@@ -122,7 +122,7 @@ def config(*, screen: bool = False, paper: bool = False) -> dict[str, Any]:
         "background": "transparent" if screen else "white",
         "padding": 2 if paper else 5,
         "axis": axis,
-        "axisY": {"labelFlush": True} if paper else {},
+        "axisYQuantitative": {"labelFlush": True} if paper else {},
         "legend": legend,
         "header": {"labelColor": ink, "titleColor": ink, "labelFontSize": normal, "labelFontWeight": "bold"},
         "title": {

@@ -17,9 +17,9 @@ LONG = 36  # rows from which a LaTeX table may break across pages
 WIDE = 120  # characters of a row from which it lies on its side
 NOTEBOOK_CSS = """
 .wb-paper figure { margin: 4px 0 12px; } .wb-paper .wide { overflow-x: auto; } .wb-paper figcaption { opacity: 0.75; max-width: 90ch; }
-.wb-paper svg { display: block; max-width: 100%; height: auto; overflow: visible; color: var(--jp-content-font-color1, CanvasText); }
-.wb-paper td, .wb-paper th { text-align: left !important; } .wb-paper .n { text-align: right !important; white-space: nowrap; }
-.wb-paper .group th { font-style: italic; font-weight: 400; padding-top: 10px; } .wb-paper td:first-child { white-space: nowrap; }
+.wb-paper svg { display: block; max-width: 100%; height: auto; overflow: visible; margin-left: 24px; color: var(--jp-content-font-color1, CanvasText); }
+.wb-paper td, .wb-paper th { text-align: left !important; } .wb-paper .n { text-align: right !important; }
+.wb-paper .group th { font-style: italic; font-weight: 400; padding-top: 10px; } .wb-paper td { white-space: nowrap; }
 """
 _LATEX = {
     "\\": r"\textbackslash{}",

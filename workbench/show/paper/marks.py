@@ -17,7 +17,7 @@ Built = Figure | str
 # Settings are told apart by color and by dash.
 _TONES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7F7F7F", "#E69F00")
 _DASHES = ([1, 0], [5, 2], [2, 2], [6, 2, 1, 2], [1, 2], [8, 3])
-INK, PALE = "#444444", "#999999"
+INK, PALE = "#707070", "#999999"
 BLUE = LOOKS["evolved"].color
 CROSSED = "M-1,-1L1,1M1,-1L-1,1"
 

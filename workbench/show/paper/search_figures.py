@@ -199,7 +199,7 @@ def lineage(matrix: Any, origin: Origin) -> Built:
                 alt.Chart(some)
                 .mark_text(dx=dx, dy=-7, fontSize=6.5, color="#222222")
                 .encode(text="candidate_id:N", **at)
-                for some, dx in ((path.head(-1), 10), (path.tail(1), -8))
+                for some, dx in ((path.filter(step=0), 10), (path.filter(pl.col("step") > 0), -8))
             ]
             panels.append(
                 alt.layer(pale, bad, line, dots, *texts).properties(

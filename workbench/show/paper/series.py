@@ -55,7 +55,11 @@ def maps(matrix: Any) -> pl.DataFrame:
 def paper_gains() -> pl.DataFrame:
     """Return the paper's gains: score of evolved minus initial by domain and simulator."""
     table = paper_rows().pivot("condition", index=["domain", "user_simulator"], values="score")
-    return table.select("domain", simulator="user_simulator", gain=pl.col("evolved") - pl.col("initial"))
+    return table.select(
+        "domain",
+        simulator=pl.col("user_simulator").str.strip_suffix("-Instruct"),
+        gain=pl.col("evolved") - pl.col("initial"),
+    )
 
 
 def dimensions(matrix: Any) -> tuple[pl.DataFrame, pl.DataFrame]:
