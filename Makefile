@@ -10,7 +10,7 @@ DOMAIN ?= retail
 SEED ?= 7
 GENERATIONS ?= 48
 
-.PHONY: help setup demo lab test test-server lint format clean
+.PHONY: help setup demo lab test test-server latex lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -27,7 +27,7 @@ setup: $(VENV)/.ready ## make the environment
 demo: setup ## a whole run offline: evolve, evaluate, figures and tables (under 5 minutes)
 	@$(BIN)/workbench evolve --domain $(DOMAIN) --run $(RUN) --generations $(GENERATIONS) --early-stop $(GENERATIONS) --islands 2 --seed $(SEED)
 	@$(BIN)/workbench evaluate $(RUN)
-	@$(BIN)/workbench report $(RUN) -o figures
+	@$(BIN)/workbench report $(RUN) -o $(dir $(RUN))figures
 
 lab: setup ## open JupyterLab at the notebooks, on the run of `make demo`
 	@WORKBENCH_RUN=$(abspath $(RUN)) $(BIN)/jupyter lab --ip=127.0.0.1 notebooks
@@ -43,6 +43,11 @@ $(SERVER)/.ready: tests/llm/tiny_model.py
 
 test-server: setup $(SERVER)/.ready ## run the client against a real server with a tiny random model
 	@WORKBENCH_SERVER_PYTHON=$(abspath $(SERVER)/bin/python) $(BIN)/python -m pytest tests/llm/test_real_server.py
+
+latex: ## a PDF of all tables and figures from figures/ (Debian: texlive-latex-base, -latex-recommended, -fonts-recommended)
+	@command -v pdflatex > /dev/null || { echo "pdflatex is missing; on Debian and Ubuntu: apt-get install --no-install-recommends texlive-latex-base texlive-latex-recommended texlive-fonts-recommended"; exit 1; }
+	@cd figures && for i in 1 2; do pdflatex -interaction=nonstopmode -halt-on-error paper.tex > paper.out || { tail -20 paper.out; exit 1; }; done
+	@cd figures && rm -f paper.aux paper.log paper.lof paper.lot paper.out && echo "figures/paper.pdf"
 
 lint: setup ## ruff, formatting and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
