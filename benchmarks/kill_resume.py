@@ -25,7 +25,7 @@ WORKBENCH = [sys.executable, "-c", "import sys; from workbench.cli import main; 
 
 def steps(path: Path, args: argparse.Namespace) -> list[list[str]]:
     run = ["evolve", "--run", str(path), "--seed", str(args.seed), "--generations", str(args.generations)]
-    run += ["--base-url", f"http://127.0.0.1:{args.port}/v1"]
+    run += ["--roles", str(path.parent / "roles.toml")]
     small = "--train-tasks 8 --validation-tasks 3 --test-tasks 6 --test-personas 5 --window 4 --islands 2"
     return [[*run, "--early-stop", str(args.generations + 1), *small.split()], ["evaluate", str(path)]]
 
@@ -68,6 +68,10 @@ def measure(args: argparse.Namespace) -> int:
     rng = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = Path(folder) / "whole", Path(folder) / "killed"
+        # with a price, so that the ledger has every request at once
+        served = f'model = "rehearsal"\nbase_url = "http://127.0.0.1:{args.port}/v1"\n'
+        price = "usd_per_million_tokens = [1, 2]\n"
+        (Path(folder) / "roles.toml").write_text(f"[default]\n{served}{price}")
         began = time.monotonic()
         go(whole, args)
         length = time.monotonic() - began
