@@ -13,6 +13,7 @@ from workbench.measure import DIMENSIONS, FEATURES
 from workbench.measure.alignment import alignment_interval, human_ceiling
 from workbench.measure.coverage import Cloud
 from workbench.measure.discriminator import Discriminator
+from workbench.measure.faults import FAULTS
 from workbench.measure.fresh import auc, fresh_scores, roc_auc
 from workbench.measure.held_out import importance, matrix
 from workbench.measure.reference import humans, simulators
@@ -140,15 +141,14 @@ def controls(domain: str) -> pl.DataFrame:
 
 
 def fault_rates(domain: str) -> pl.DataFrame:
-    """Share of dialogues with each fault, by simulator and trait (as shipped: the first fault of a dialogue)."""
-    frame = simulators(domain).filter(variant="as_found")
-    frame = frame.with_columns(
-        simulator=pl.coalesce("trait", pl.col("file").map_elements(label, return_dtype=pl.String)),
-        fault=pl.col("fault").fill_null("none"),
-    )
-    counts = frame.group_by("simulator", "fault").agg(n=pl.len())
-    share = (pl.col("n") / pl.col("n").sum().over("simulator")).alias("share")
-    return counts.with_columns(share).filter(pl.col("fault") != "none").sort("simulator", "fault")
+    """Share of dialogues with each fault, by simulator and trait (as shipped: the first fault of a dialogue), zeros included."""
+    name = pl.coalesce("trait", pl.col("file").map_elements(label, return_dtype=pl.String))
+    frame = simulators(domain).filter(variant="as_found").select("fault", simulator=name)
+    n = [(pl.col("fault") == fault).sum().alias(fault) for fault in FAULTS]
+    counts = frame.group_by("simulator").agg(pl.len().alias("of"), *n)
+    counts = counts.unpivot(FAULTS, index=("simulator", "of"), variable_name="fault", value_name="n")
+    share = (pl.col("n") / pl.col("of")).alias("share")
+    return counts.select("simulator", "fault", "n", share).sort("simulator", "fault")
 
 
 # -- charts ---------------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ def importance_chart(frame: pl.DataFrame, domain: str, file: str) -> Any:
             ends = base.transform_calculate(
                 low="datum.permutation - datum.std", high="datum.permutation + datum.std"
             )
-            panel += ends.mark_rule(color="#555555").encode(x=alt.X("low:Q", title=title), x2="high:Q")
+            panel += ends.mark_rule(color="#888888").encode(x=alt.X("low:Q", title=title), x2="high:Q")
         panels.append(panel.properties(width=200, height=300))
     note = "Features that say the same cover for each other: a small drop does not mean a feature is useless."
     title = f"What the forest against {label(file)} goes by: {order[0]} first"
@@ -225,7 +225,7 @@ def alignment_chart(frame: pl.DataFrame, domain: str, terms: Sequence[str] = ("D
     order, top = mean["simulator"].to_list(), mean.filter(simulator="Humans, halves")["value"][0]
     rest = mean.filter(pl.col("simulator") != "Humans, halves")
     people = alt.condition(
-        "datum.simulator == 'Humans, halves'", alt.value(_PEOPLE.color), alt.value("#555555")
+        "datum.simulator == 'Humans, halves'", alt.value(_PEOPLE.color), alt.value("#888888")
     )
     panels = []
     for term in terms:
@@ -319,11 +319,12 @@ def control_chart(frame: pl.DataFrame, domain: str) -> Any:
 def fault_chart(frame: pl.DataFrame, domain: str) -> Any:
     """Draw the share of dialogues with a fault, stacked by its kind."""
     totals = frame.group_by("simulator").agg(pl.col("share").sum()).sort(-pl.col("share"), "simulator")
-    kinds = sorted(frame["fault"].unique())
-    bars = alt.Chart(frame).mark_bar(height=13).encode(
+    kinds = [fault for fault in FAULTS if frame.filter(fault=fault)["n"].sum()]
+    colors = dict(zip(FAULTS, (c for c in PALETTE if c != _PEOPLE.color), strict=False))
+    bars = alt.Chart(frame.filter(pl.col("fault").is_in(kinds))).mark_bar(height=13).encode(
         x=alt.X("share:Q", title="share of dialogues", axis=alt.Axis(format="%")),
         y=alt.Y("simulator:N", sort=totals["simulator"].to_list(), title=None),
-        color=alt.Color("fault:N", title=None, scale=alt.Scale(domain=kinds, range=[c for c in PALETTE if c != _PEOPLE.color][: len(kinds)])),
+        color=alt.Color("fault:N", title=None, scale=alt.Scale(domain=kinds, range=[colors[kind] for kind in kinds])),
         tooltip=["simulator", "fault", "n", alt.Tooltip("share:Q", format=".1%")],
     )  # fmt: skip
     title = f"{totals['simulator'][0]} spoils {totals['share'][0]:.0%} of its dialogues"
