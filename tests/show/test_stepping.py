@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import shutil
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from workbench.errors import WorkbenchError
 from workbench.evolve.run import Run, open_run
 from workbench.evolve.search import Search
+from workbench.show import goodhart
 from workbench.show.samples import SMALL
 from workbench.show.stepping import TABS, Stepper, stepper
 
@@ -91,6 +94,7 @@ def test_the_policy_is_marked_in_the_exact_prompt(run: Run) -> None:
     view = stepper(run)
     view.go("0000")
     send(view, "tab:episodes")
+    send(view, "show:user")
     policy = view.reader.frame("0000", "personas")
     assert policy is not None
     assert view.body.split("<mark>")[1].split("</mark>")[0].split(" ")[0] in " ".join(policy["policy"])
@@ -108,6 +112,48 @@ def test_a_click_on_a_persona_opens_its_policy_and_its_conversation(run: Run) ->
     send(view, f"episode:0000|{row['split']}|{row['task_id']}|{row['persona_id']}")
     assert view.tab == "episodes"
     assert f"0000|{row['split']}|{row['task_id']}|{row['persona_id']}" in view.body
+
+
+def test_the_goodhart_panel_is_computed_on_demand_in_the_background_and_kept(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path))
+
+    async def drive() -> Stepper:
+        view = stepper(run)
+        send(view, "tab:scores")
+        assert "Compute the panel" in view.body
+        send(view, "panel")
+        await asyncio.sleep(0.1)
+        assert "so far" in view.body
+        send(view, "back")
+        while view._judging:
+            await asyncio.sleep(0.05)
+        view._following.cancel()
+        return view
+
+    view = asyncio.run(drive())
+    assert view.note == ""
+    for text in ("Humans", "Rule-based editor", "PPol evolved", "By human-likeness,"):
+        assert text in view.body
+    again = stepper(run)
+    send(again, "tab:scores")
+    assert "Compute the panel" not in again.body
+    found = goodhart.known(run)
+    assert found is not None
+    marked = found.filter(pl.col("mark").str.contains("below the editor"))
+    assert again.body.count('<span class="tag bad">below the editor</span>') == len(marked)
+
+
+def test_the_code_behind_every_tab_runs(run: Run) -> None:
+    view = stepper(run)
+    for tab in TABS:
+        send(view, f"tab:{tab}")
+        code = html.unescape(
+            view.body.rsplit('<details class="code">')[-1].split(">")[3].removesuffix("</pre")
+        )
+        assert "run." in code or "(run)" in code
+        exec(code, {"run": run})
 
 
 def test_an_error_in_a_callback_is_shown(run: Run) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import ast
+import difflib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
 
 from workbench.evolve.run import Run
-from workbench.show.diff import Row, rows
 from workbench.show.reader import Reader
 
 PARTS = ("axes", "population prompt", "roleplay prompt", "logic", "text")
 _TERMS = ("rank", "human_likeness", "coverage", "success")
 
 
+@lru_cache(maxsize=1024)
 def parts_of(source: str) -> list[str]:
     """Name the part that each line of a program belongs to.
 
@@ -56,26 +58,19 @@ def _part(node: ast.stmt) -> str:
     return "logic"
 
 
+@lru_cache(maxsize=1024)
 def hunks(old: str, new: str) -> list[tuple[str, str, str]]:
     """Return the changes between two programs: part, removed text, added text."""
     a, b = old.split("\n"), new.split("\n")
-    part_a, part_b = parts_of(old), parts_of(new)
-    groups: list[list[Row]] = []
-    for row in rows(old, new, context=1):
-        if row.kind in {"same", "fold"}:
-            groups.append([])
-        else:
-            groups = groups or [[]]
-            groups[-1].append(row)
     out = []
-    for group in groups:
-        if not group:
-            continue
-        gone = [r.old for r in group if r.old is not None]
-        came = [r.new for r in group if r.new is not None]
-        named = [part_b[i] for i in came if b[i].strip()] + [part_a[i] for i in gone if a[i].strip()]
-        part = min(named, key=PARTS.index, default="text")
-        out.append((part, "\n".join(a[i] for i in gone), "\n".join(b[i] for i in came)))
+    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
+        if tag != "equal":
+            lines = [
+                *zip(b[j1:j2], parts_of(new)[j1:j2], strict=True),
+                *zip(a[i1:i2], parts_of(old)[i1:i2], strict=True),
+            ]
+            part = min((part for line, part in lines if line.strip()), key=PARTS.index, default="text")
+            out.append((part, "\n".join(a[i1:i2]), "\n".join(b[j1:j2])))
     return out
 
 

@@ -179,7 +179,7 @@ def clusters(
     tuple
         The group of each row (-1: none), and the names; empty for a group too small to name.
     """
-    from sklearn.cluster import KMeans
+    from scipy.cluster.vq import kmeans2, vq
 
     group = np.full(len(vectors), -1, dtype=np.int32)
     rows = np.flatnonzero(fit & have)
@@ -188,7 +188,8 @@ def clusters(
     if count < 2:
         return group, []
     clipped = np.clip(vectors, -4, 4)
-    group[have] = KMeans(count, n_init=4, random_state=0).fit(clipped[rows]).predict(clipped[have])
+    centers, _ = kmeans2(clipped[rows], count, minit="++", seed=0)
+    group[have] = vq(clipped[have], centers)[0]
     features, labels = list(FEATURE_NAMES.values()), []
     for k in range(count):
         enough = (group == k).sum() >= max(5, 0.01 * have.sum())

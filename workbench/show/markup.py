@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 LIMIT = 20_000  # characters of one text that are shown
 
 # Control characters, ANSI escapes, zero-width characters and bidirectional marks would hide or reorder text.
-HIDDEN = re.compile(
+_HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
 
@@ -18,7 +18,7 @@ def esc(value: object, limit: int = LIMIT) -> str:
     """Return a text as HTML that shows exactly that text, cut after ``limit`` characters with a word on it."""
     text = str(value)
     more = f' <span class="ctl">cut: {len(text):,} characters in all</span>' if len(text) > limit else ""
-    return HIDDEN.sub(_visible, html.escape(text[:limit], quote=True)) + more
+    return _HIDDEN.sub(_visible, html.escape(text[:limit], quote=True)) + more
 
 
 def _visible(match: re.Match[str]) -> str:
@@ -75,10 +75,10 @@ def check(name: str, go: str, label: str, *, on: bool) -> str:
 
 
 def tabs(verb: str, options: Mapping[str, str], now: str, label: str) -> str:
-    """Return a row of tabs that send ``verb:name``; their numbers are keys."""
+    """Return a row of tabs that send ``verb:name``; those of the verb ``tab`` have their numbers as keys."""
     items = "".join(
         f'<button type="button" role="tab" data-go="{verb}:{name}" aria-selected="{str(name == now).lower()}" '
-        f'title="{text} ({i})">{text}</button>'
+        f'title="{text}{f" ({i})" if verb == "tab" else ""}">{text}</button>'
         for i, (name, text) in enumerate(options.items(), 1)
     )
     return f'<nav role="tablist" aria-label="{esc(label)}">{items}</nav>'

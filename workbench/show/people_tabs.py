@@ -12,7 +12,7 @@ from workbench.measure import FEATURES
 from workbench.measure.faults import FAULTS
 from workbench.show import timeline
 from workbench.show.marks import marked, marks, moved
-from workbench.show.markup import empty, esc, link, table
+from workbench.show.markup import empty, esc, link, select, table, tabs
 from workbench.show.reader import Reader
 from workbench.show.style import FEATURE_NAMES, LOOKS, REMOVED, TERMS, change, plus_minus, share
 
@@ -103,21 +103,28 @@ def episodes_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
             f'<tr{mark} data-go="episode:{esc(r["dialogue_id"])}" tabindex="0"><td class="n">{share(r["likeness"])}</td>'
             f'<td>{reward}</td><td class="nowrap">{"" if r["split"] == "train" else "validation "}{esc(r["task_id"])} <span class="mono">{esc(r["persona_id"])}</span></td><td>{tags}</td></tr>'
         )
-    options = "".join(
-        f'<option value="{v}"{" selected" if v == order else ""}>{text}</option>'
-        for v, text in (("best", "most human first"), ("worst", "least human first"))
-    )
+    orders = {"best": "most human first", "worst": "least human first"}
     left = (
-        f'<div data-scroll="episodes"><select name="order" data-go="order" aria-label="order">{options}</select>'
+        f'<div data-scroll="episodes">{select("order", orders, order)}'
         f'<table><thead><tr><th class="n">P(human)</th><th title="success">ok</th><th>task, persona</th><th>fault</th></tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table></div>"
     )
     full = episodes.row(by_predicate=pl.col("dialogue_id") == chosen["dialogue_id"], named=True)
     spoken = turns.filter(dialogue_id=chosen["dialogue_id"]).sort("turn")
-    return f'<div class="split">{left}<div data-scroll="chat">{_episode(reader, candidate_id, full, spoken)}</div></div>'
+    return f'<div class="split">{left}<div data-scroll="chat">{_episode(reader, candidate_id, full, spoken, choices.get("show", "chat"))}</div></div>'
 
 
-def _episode(reader: Reader, candidate_id: str, episode: Mapping[str, Any], turns: pl.DataFrame) -> str:
+SHOWN = {
+    "chat": "Conversation",
+    "user": "The customer's prompt",
+    "agent": "The agent's prompt",
+    "prints": "Fingerprint",
+}
+
+
+def _episode(
+    reader: Reader, candidate_id: str, episode: Mapping[str, Any], turns: pl.DataFrame, show: str
+) -> str:
     facts = [
         f"P(human) {share(episode['likeness'])}",
         "failed" if episode["error"] else "success" if episode["success"] else "no success",
@@ -128,18 +135,19 @@ def _episode(reader: Reader, candidate_id: str, episode: Mapping[str, Any], turn
     for name in ("error", "fault"):
         if episode[name]:
             head += f'<p><span class="tag bad">{name}</span> {esc(episode[name], 600)}</p>'
-    prompts = (
-        f"<details><summary>The user simulator's prompt; the persona policy is marked</summary>{prompt_html(episode)}</details>"
-        f'<details><summary>The agent\'s prompt</summary><pre class="box">{esc(episode["agent_prompt"], 60_000)}</pre></details>'
-    )
-    prints = reader.frame(candidate_id, "fingerprints")
-    row = prints.filter(dialogue_id=episode["dialogue_id"]).to_dicts() if prints is not None else []
-    fingerprint = (
-        f"<details><summary>Fingerprint against people</summary>{fingerprint_html(row[0], reader.human_range)}</details>"
-        if row
-        else ""
-    )
-    return head + prompts + fingerprint + chat_html(turns, fault_turns(episode))
+    head += f'{tabs("show", SHOWN, show, "about this conversation")}<div style="height:8px"></div>'
+    if show == "user":
+        note = '<p class="dim">What the model that plays the customer was told; the persona policy is marked.</p>'
+        return head + note + prompt_html(episode)
+    if show == "agent":
+        return f'{head}<pre class="box">{esc(episode["agent_prompt"], 60_000)}</pre>'
+    if show == "prints":
+        prints = reader.frame(candidate_id, "fingerprints")
+        row = prints.filter(dialogue_id=episode["dialogue_id"]).to_dicts() if prints is not None else []
+        return head + (
+            fingerprint_html(row[0], reader.human_range) if row else empty("It has no fingerprint.")
+        )
+    return head + chat_html(turns, fault_turns(episode))
 
 
 def prompt_html(episode: Mapping[str, Any]) -> str:
@@ -207,7 +215,7 @@ def _calls(text: str | None) -> str:
 
 def fingerprint_html(row: Mapping[str, Any], people: Mapping[str, tuple[float, float, float]]) -> str:
     """Show the 19 features as dots on people's 5–95 % range."""
-    rows = []
+    rows, away = [], []
     for feature in FEATURES:
         low, mid, high = people[feature]
         value = float(row[feature])
@@ -215,6 +223,7 @@ def fingerprint_html(row: Mapping[str, Any], people: Mapping[str, tuple[float, f
         x = [100 * v / top for v in (low, mid, high, value)]
         outside = value < low - 1e-12 or value > high + 1e-12
         color = REMOVED if outside else LOOKS["humans"].color
+        away += [FEATURE_NAMES[feature]] if outside else []
         bar = (
             f'<svg width="160" height="12" viewBox="0 0 104 10" preserveAspectRatio="none" role="img" aria-label="{value:.2f}">'
             f'<rect x="{x[0] + 2:.1f}" y="2" width="{max(x[2] - x[0], 0.8):.1f}" height="6" fill="{LOOKS["humans"].color}" opacity=".3"/>'
@@ -230,7 +239,11 @@ def fingerprint_html(row: Mapping[str, Any], people: Mapping[str, tuple[float, f
                 "outside" if outside else "",
             ]
         )
-    return table(["feature", "here", "on people's range", "people, 5–95 %", ""], rows, numbers=(1,))
+    said = f"{len(FEATURES) - len(away)} of {len(FEATURES)} features lie where 90 % of people do"
+    said += f"; outside: {', '.join(away)}." if away else "."
+    return f"<p>{esc(said)}</p>" + table(
+        ["feature", "here", "on people's range", "people, 5–95 %", ""], rows, numbers=(1,)
+    )
 
 
 def scores_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
@@ -242,7 +255,7 @@ def scores_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
         )
     parent = reader.get(c["parent"]) if c["parent"] in reader.at else None
     best = reader.best_so_far(reader.at[candidate_id])
-    parts = []
+    parts = [f"<p>{esc(_came(c, parent, reader))}</p>"]
     for term in ("rank", "fitness", "human_likeness", "coverage", "success"):
         rows: list[tuple[str, str, Any]] = [("this", "search", _triple(c, term))]
         if parent:
@@ -254,7 +267,9 @@ def scores_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
                 rows.append((LOOKS[condition].name, condition, found))
         parts.append(_dots(TERMS[term], rows))
     if foreign := reader.run.info.get("foreign"):
-        notes = [f"As {foreign['program']} scored it, without intervals; what it compares by is its combined score."]
+        notes = [
+            f"As {foreign['program']} scored it, without intervals; what it compares by is its combined score."
+        ]
         return "".join([*parts, *(f'<p class="dim">{n}</p>' for n in notes)])
     lambdas = f"λ<sub>h</sub> {c['lambda_h']:.2f} · λ<sub>b</sub> {c['lambda_b']:.2f}"
     notes = [
@@ -281,6 +296,17 @@ def scores_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
             "<b>Human-likeness is above people's: a warning, not a triumph. Read its conversations.</b>"
         )
     return "".join(parts) + "".join(f'<p class="dim">{n}</p>' for n in notes)
+
+
+def _came(c: Mapping[str, Any], parent: Mapping[str, Any] | None, reader: Reader) -> str:
+    """Say in a line where a candidate stands."""
+    text = f"Comparable fitness {share(c['rank'])}"
+    if parent and parent["rank"] is not None:
+        text += f", {change(c['rank'] - parent['rank'])} against its parent"
+    for condition in ("base", "humans"):
+        if found := reader.references.get((condition, "rank")):
+            text += f", {change(c['rank'] - found[0])} against {LOOKS[condition].name.lower()}"
+    return text + (": a new best." if c["new_best"] else ".")
 
 
 def _triple(c: Mapping[str, Any], term: str) -> tuple[float | None, float | None, float | None]:
@@ -328,13 +354,16 @@ def lineage_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
                 esc(headline(reader, step), 160),
             ]
         )
+    kept = sum(c["status"] == "accepted" for c in reader.candidates)
+    way = len(reader.ancestors(best["candidate_id"])) - 1 if best else 0
+    said = f"<p>{len(reader.candidates)} candidates, {kept} accepted; {way} changes lead from the seed to the best.</p>"
     heads = ["candidate", "generation", "fitness", "HL", "coverage", "in the mutation model's words"]
     note = (
         '<p class="dim">Left to right: generations. Thick blue: the way to the best; vermilion: the way to this candidate; '
         "hollow: rejected. Programs that left the archive stay here.</p>"
     )
     return (
-        f'{note}<div style="overflow:auto;max-height:300px" data-scroll="tree">{timeline.tree(reader, candidate_id, best["candidate_id"] if best else None)}</div>'
+        f'{said}{note}<div style="overflow:auto;max-height:300px" data-scroll="tree">{timeline.tree(reader, candidate_id, best["candidate_id"] if best else None)}</div>'
         f"<h5>From the seed to {esc(candidate_id)}</h5>{table(heads, rows, numbers=(1, 2, 3, 4))}"
     )
 

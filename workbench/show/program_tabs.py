@@ -17,47 +17,33 @@ Choices = Mapping[str, str]
 def diff_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
     """Show a program against its parent, or against what ``choices["against"]`` names."""
     c = reader.get(candidate_id)
-    against = choices.get("against", "parent")
+    against, layout = choices.get("against") or "parent", choices.get("layout", "beside")
     other = {"parent": c["parent"], "seed": "0000", "best": _best_id(reader)}.get(against, against)
-    beside = choices.get("layout", "beside") == "beside"
-    options = [
-        ("parent", f"parent {c['parent'] or '(none)'}"),
-        ("seed", "seed program"),
-        ("best", "best so far"),
-    ]
-    options += [(k["candidate_id"], k["candidate_id"]) for k in reader.candidates]
-    picked = "".join(
-        f'<option value="{esc(v)}"{" selected" if v == against else ""}>{esc(text)}</option>'
-        for v, text in options
+    named = ["parent", "seed", "best", *reader.ancestors(candidate_id)[:-1]]
+    options = "".join(f'<option value="{esc(name)}"></option>' for name in named)
+    field = (
+        f'<label>against <input type="text" name="against" data-go="against" size="8" value="{esc(against)}" list="against-{id(reader)}" '
+        f'title="parent, seed, best, or the number of any candidate"></label><datalist id="against-{id(reader)}">{options}</datalist>'
     )
-    whole = choices.get("layout") == "whole"
-    bar = (
-        f'<div class="bar"><label>against <select name="against" data-go="against">{picked}</select></label>'
-        f"{button('layout:beside', 'Side by side', disabled=beside)}"
-        f"{button('layout:inline', 'Inline', disabled=not beside and not whole)}"
-        f"{button('layout:whole', 'Whole program', disabled=whole)}"
-    )
-    if whole:
-        return bar + "</div>" + program_html(reader.program(candidate_id))
-    if not other:
-        return (
-            bar
-            + "</div>"
-            + empty("No parent: this is the seed program.")
-            + program_html(reader.program(candidate_id))
-        )
+    names = {"beside": "Side by side", "inline": "Inline", "whole": "Whole program"}
+    bar = field + "".join(button(f"layout:{k}", text, disabled=k == layout) for k, text in names.items())
+    new = reader.program(candidate_id)
+    if layout == "whole" or not other:
+        note = "" if other else empty("No parent: this is the seed program.")
+        return f'<div class="bar">{bar}</div>{note}{program_html(new)}'
     if other not in reader.at:
-        return bar + "</div>" + empty(f"There is no candidate {other} to compare with.")
-    old, new = reader.program(other), reader.program(candidate_id)
+        return f'<div class="bar">{bar}</div>' + empty(f"There is no candidate {other} to compare with.")
+    old = reader.program(other)
     added, removed = counts(old, new)
-    size = f'<span class="dim">+{added} −{removed} lines</span></div>'
     note = ""
     if c["status"] != "accepted" and old == new:
         note = empty(
             "No edit could be applied, so the program shown is the parent's. The Mutation tab has the answers."
         )
-    names = f"{other}", f"{candidate_id}"
-    return bar + size + note + diff_html(old, new, names, beside=beside) + _what_it_did(reader, c, other)
+    return (
+        f'<div class="bar">{bar}<span class="dim">+{added} −{removed} lines</span></div>{_what_it_did(reader, c, other)}{note}'
+        + diff_html(old, new, (other, candidate_id), beside=layout == "beside")
+    )
 
 
 def _best_id(reader: Reader) -> str | None:
@@ -67,7 +53,7 @@ def _best_id(reader: Reader) -> str | None:
 
 def _what_it_did(reader: Reader, c: Mapping[str, Any], other: str) -> str:
     if c["status"] != "accepted":
-        return f'<p style="margin-top:8px"><b>What it did:</b> nothing, it was rejected: {esc(c["reason"], 600)}</p>'
+        return f"<p><b>What it did:</b> nothing, it was rejected: {esc(c['reason'], 600)}</p>"
     p = reader.get(other)
     if p["status"] != "accepted":
         return ""
@@ -82,7 +68,7 @@ def _what_it_did(reader: Reader, c: Mapping[str, Any], other: str) -> str:
         if c[term] is not None and p[term] is not None
     ]
     return (
-        f'<p style="margin-top:8px"><b>What it did</b> against {esc(other)}: {" · ".join(parts)} '
+        f"<p><b>What it did</b> against {esc(other)}: {' · '.join(parts)} "
         f'<span class="dim">(HL, coverage and success on other tasks: {esc(", ".join(c["tasks"]))} against {esc(", ".join(p["tasks"]))})</span></p>'
     )
 

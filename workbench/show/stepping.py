@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import weakref
 from typing import Any
 
@@ -11,24 +12,37 @@ from workbench.errors import WorkbenchError
 from workbench.evolve.progress import duration
 from workbench.evolve.run import Run
 from workbench.evolve.search import Search
-from workbench.show import people_tabs, program_tabs
+from workbench.show import goodhart, people_tabs, program_tabs
 from workbench.show.live import Driver
-from workbench.show.markup import button, empty, esc
+from workbench.show.markup import button, code, empty, esc, tabs
 from workbench.show.reader import Reader
+from workbench.show.style import money
 from workbench.show.tables import provenance
-from workbench.show.timeline import timeline
+from workbench.show.timeline import marker, takeaway, timeline
 from workbench.show.view import View
 
 TABS = {
-    "diff": ("Diff", program_tabs.diff_tab),
-    "axes": ("Axes", program_tabs.axes_tab),
-    "reflection": ("Reflection", program_tabs.reflection_tab),
-    "mutation": ("Mutation", program_tabs.mutation_tab),
-    "scores": ("Scores", people_tabs.scores_tab),
-    "personas": ("Personas", people_tabs.personas_tab),
-    "episodes": ("Episodes", people_tabs.episodes_tab),
-    "lineage": ("Lineage", people_tabs.lineage_tab),
-    "archive": ("Archive", people_tabs.archive_tab),
+    "diff": ("Diff", program_tabs.diff_tab, "print(run.diff({0!r}))"),
+    "axes": (
+        "Axes",
+        program_tabs.axes_tab,
+        "run.personas.filter(candidate_id={0!r}).select('persona_id', 'axis_placement').collect()",
+    ),
+    "reflection": ("Reflection", program_tabs.reflection_tab, "print(run.reflection({0!r}))"),
+    "mutation": ("Mutation", program_tabs.mutation_tab, "run.attempts.filter(candidate_id={0!r}).collect()"),
+    "scores": ("Scores", people_tabs.scores_tab, "run.candidates.filter(candidate_id={0!r})"),
+    "personas": ("Personas", people_tabs.personas_tab, "run.personas.filter(candidate_id={0!r}).collect()"),
+    "episodes": (
+        "Episodes",
+        people_tabs.episodes_tab,
+        "run.episodes.filter(candidate_id={0!r}, condition='search').collect()",
+    ),
+    "lineage": (
+        "Lineage",
+        people_tabs.lineage_tab,
+        "run.candidates.select('candidate_id', 'parent', 'generation', 'status', 'new_best', 'rank')",
+    ),
+    "archive": ("Archive", people_tabs.archive_tab, "from workbench.show import frames\nframes.cells(run)"),
 }
 PLAY_SECONDS, FOLLOW_SECONDS = 1.2, 2.0
 
@@ -49,6 +63,7 @@ class Stepper(View):
         self.at = max(len(self.reader.candidates) - 1, 0)
         self.tab = "diff"
         self.choices: dict[str, str] = {}
+        self._judging = ""
         self._playing: asyncio.Task[None] | None = None
         super().__init__(self._act, label=f"Evolution of run {run.run_id}")
         self.driver = Driver(search, self._progressed, self.show_error) if search else None
@@ -93,11 +108,13 @@ class Stepper(View):
             self._draw("tabs", "body")
         elif verb in {"against", "order"}:
             self._choose(verb, str(fields.get(verb) or ""))
-        elif verb in {"layout", "persona", "episode"}:
+        elif verb in {"layout", "persona", "episode", "show"}:
             if verb == "episode":
                 self.tab = "episodes"
                 self._draw("tabs")
             self._choose(verb, what)
+        elif verb == "panel":
+            self._judge()
         elif verb in {"step", "run", "pause", "stop", "evaluate", "branch"}:
             self._drive(verb, fields)
 
@@ -107,7 +124,7 @@ class Stepper(View):
 
     def _move(self, index: int) -> None:
         self.at = min(max(index, 0), max(len(self.reader.candidates) - 1, 0))
-        self._draw("top", "card", "tabs", "body")
+        self._draw("bar", "card", "tabs", "body")
 
     def _next_best(self) -> int:
         better = [i for i, c in enumerate(self.reader.candidates) if c["new_best"]]
@@ -120,7 +137,7 @@ class Stepper(View):
             if self.at == len(self.reader.candidates) - 1:
                 self.at = -1
             self._playing = asyncio.get_running_loop().create_task(self._play())
-        self._draw("top")
+        self._draw("bar")
 
     def _stop_playing(self) -> None:
         if self._playing:
@@ -132,7 +149,31 @@ class Stepper(View):
             self._move(self.at + 1)
             await asyncio.sleep(PLAY_SECONDS)
         self._playing = None
-        self._draw("top")
+        self._draw("bar")
+
+    def _judge(self) -> None:
+        """Compute the Goodhart panel, in the background where there is a loop."""
+        try:
+            home = asyncio.get_running_loop()
+        except RuntimeError:
+            goodhart.compute(self.reader.run)
+            self._draw("body")
+        else:
+            if not self._judging:
+                self._judged = home.create_task(self._judge_later())
+
+    async def _judge_later(self) -> None:
+        work = asyncio.ensure_future(asyncio.to_thread(goodhart.compute, self.reader.run))
+        began = time.monotonic()
+        while not work.done():
+            self._judging = f"Fresh classifiers are being fitted, about half a minute: {duration(time.monotonic() - began)} so far …"
+            if self.tab == "scores":
+                self._draw("body")
+            await asyncio.wait([work], timeout=1)
+        self._judging = ""
+        if error := work.exception():
+            self.show_error(error)
+        self._draw("body")
 
     # -- live -------------------------------------------------------------------------------------
 
@@ -181,7 +222,7 @@ class Stepper(View):
         was_last = self.at >= len(self.reader.candidates) - 1
         if self.reader.refresh():
             if self.tab == "edit":  # never take away what is being written
-                self._draw("top", "live")
+                self._draw("top", "bar", "live")
                 return
             if jump or was_last:
                 self.at = len(self.reader.candidates) - 1
@@ -195,7 +236,7 @@ class Stepper(View):
     # -- drawing ----------------------------------------------------------------------------------
 
     def _draw(self, *parts: str) -> None:
-        names = parts or ("top", "card", "tabs", "body", "live")
+        names = parts or ("top", "bar", "card", "tabs", "body", "live")
         with self.hold_sync():
             for name in names:
                 setattr(self, name, getattr(self, f"_{name}")())
@@ -204,13 +245,18 @@ class Stepper(View):
         run, found = self.reader.run, self.reader.candidates
         planned = run.settings.generations + 1
         last = found[-1]["generation"] + 1 if found else 0
-        seconds = sum(c["seconds"] or 0 for c in found)
-        cost = sum(c["cost"] or 0 for c in found)
-        state = f"{min(last, planned) if last <= planned else last}/{max(planned, last)} generations{'' if run.missing else f' · {duration(seconds)} · ${cost:.2f}'}"
+        seconds, cost = (sum(c[k] or 0 for c in found) for k in ("seconds", "cost"))
+        state = f"{last}/{max(planned, last)} generations · {duration(seconds)} · {money(cost)}"
         head = f'<div class="bar"><b>{esc(provenance(run))}</b><span class="grow"></span><span class="dim">{state}</span></div>'
         if not found:
             return head + empty("This run has no candidate yet.")
-        first, end = self.at <= 0, self.at >= len(found) - 1
+        return f"{head}<p>{esc(takeaway(self.reader))}</p>{timeline(self.reader)}"
+
+    def _bar(self) -> str:
+        n = len(self.reader.candidates)
+        if not n:
+            return ""
+        first, end = self.at <= 0, self.at >= n - 1
         controls = "".join(
             [
                 button("first", "|◀", "first (Home)", disabled=first),
@@ -219,35 +265,19 @@ class Stepper(View):
                 button("last", "▶|", "last (End)", disabled=end),
                 button("play", "■ stop" if self._playing else "▷ play", "play (space)"),
                 button("best", "★ next best", "next new best (b)"),
-                f'<input type="range" name="at" data-go="slide" min="0" max="{len(found) - 1}" value="{self.at}" aria-label="candidate">',
-                f'<span class="mono">{self.at + 1} of {len(found)}</span>',
+                f'<input type="range" name="at" data-go="slide" min="0" max="{n - 1}" value="{self.at}" aria-label="candidate">',
+                f'<span class="mono">{self.at + 1} of {n}</span>',
             ]
         )
         legend = '<span class="dim small">filled: accepted · hollow: rejected · ring: new best · click to go</span>'
-        return f'{head}{self._missing()}{timeline(self.reader, self.at)}<div class="bar">{controls}{legend}</div>'
-
-    def _missing(self) -> str:
-        """What another program's run does not hold."""
-        lacks = self.reader.run.missing
-        kind = self.reader.run.info.get("foreign", {}).get("program")
-        return (
-            f'<p class="dim small">A run of {esc(kind)}. It lacks: {esc("; ".join(lacks))}.</p>'
-            if lacks
-            else ""
-        )
+        return f'{marker(self.at, n)}<div class="bar">{controls}{legend}</div>'
 
     def _card(self) -> str:
         return program_tabs.card(self.reader, self.candidate_id) if self.candidate_id else ""
 
     def _tabs(self) -> str:
-        if not self.candidate_id:
-            return ""
-        items = "".join(
-            f'<button type="button" role="tab" data-go="tab:{name}" aria-selected="{str(name == self.tab).lower()}" '
-            f'title="{text} ({i + 1})">{text}</button>'
-            for i, (name, (text, _)) in enumerate(TABS.items())
-        )
-        return f'<nav role="tablist" aria-label="about this candidate">{items}</nav>'
+        names = {name: text for name, (text, *_) in TABS.items()}
+        return tabs("tab", names, self.tab, "about this candidate") if self.candidate_id else ""
 
     def _body(self) -> str:
         if not self.candidate_id:
@@ -258,7 +288,11 @@ class Stepper(View):
             raise WorkbenchError(f"There is no tab '{self.tab}'; the tabs are {', '.join(TABS)}.")
         if self.tab == "edit":
             return program_tabs.editor(self.reader, self.candidate_id)
-        return TABS[self.tab][1](self.reader, self.candidate_id, self.choices)
+        _, draw, line = TABS[self.tab]
+        body = draw(self.reader, self.candidate_id, self.choices)
+        if self.tab == "scores":
+            body += goodhart.html(self.reader.run, self._judging)
+        return body + code(line.format(self.candidate_id))
 
     def _live(self) -> str:
         if not self.driver:

@@ -7,67 +7,95 @@ from typing import Any
 
 from workbench.show.markup import esc
 from workbench.show.reader import Reader
-from workbench.show.style import LOOKS, share
+from workbench.show.style import LOOKS, REMOVED, share
 
-BLUE, GREEN, GRAY = LOOKS["search"].color, LOOKS["humans"].color, LOOKS["base"].color
+BLUE = LOOKS["search"].color
 WIDTH, HEIGHT, LEFT, RIGHT, ROW = 900, 108, 34, 88, 96
 
 
-def timeline(reader: Reader, at: int) -> str:
+def _x(i: int, n: int) -> float:
+    return LEFT + (WIDTH - LEFT - RIGHT) * i / max(n - 1, 1)
+
+
+def _circle(x: float, y: float, r: float) -> str:
+    return f"M{x - r:.1f} {y:.1f}a{r:.1f} {r:.1f} 0 1 0 {2 * r:.1f} 0a{r:.1f} {r:.1f} 0 1 0 {-2 * r:.1f} 0"
+
+
+def timeline(reader: Reader) -> str:
     """Draw fitness by candidate with the best so far, people and base, and a row of dots to click.
 
-    Filled: accepted; hollow: rejected; ring: new best; the bar marks the candidate shown.
+    Filled: accepted; hollow: rejected; ring: new best. Dots of a kind are one path: a page of 500 stays quick.
     """
     found = reader.candidates
-    n = len(found)
-    if not n:
-        return ""
-    inner = WIDTH - LEFT - RIGHT
-    step = inner / max(n - 1, 1) if n > 1 else 0
-
-    def x(i: int) -> float:
-        return LEFT + step * i
+    n, end = len(found), WIDTH - RIGHT
+    radius = max(1.6, min(5.0, (end - LEFT) / max(n - 1, 1) * 0.36))
 
     def y(value: float) -> float:
         return 74 - 68 * min(1.0, max(0.0, value))
 
     parts = [
-        f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(v):.1f}" y2="{y(v):.1f}" stroke="currentColor" opacity=".15"/>'
+        f'<line x1="{LEFT}" x2="{end}" y1="{y(v):.1f}" y2="{y(v):.1f}" stroke="currentColor" opacity=".15"/>'
         f'<text x="{LEFT - 5}" y="{y(v) + 3:.1f}" text-anchor="end">{v:g}</text>'
         for v in (0, 0.5, 1)
     ]
-    end, labels = WIDTH - RIGHT, []
-    for condition, color, dash in (("humans", GREEN, ""), ("base", GRAY, "4 3")):
-        if found_at := reader.references.get((condition, "rank")):
-            level = y(found_at[0])
-            labels.append((level, LOOKS[condition].name))
+    labels = []
+    for condition, dash in (("humans", ""), ("base", "4 3")):
+        if level := reader.references.get((condition, "rank")):
+            at, look = y(level[0]), LOOKS[condition]
+            labels.append((at, look.name))
             parts.append(
-                f'<line x1="{LEFT}" x2="{end}" y1="{level:.1f}" y2="{level:.1f}" stroke="{color}" '
+                f'<line x1="{LEFT}" x2="{end}" y1="{at:.1f}" y2="{at:.1f}" stroke="{look.color}" '
                 f'stroke-dasharray="{dash}" stroke-width="1.5"/>'
             )
-    line, best = "", 0.0
+    best, points, filled, hollow, rings, targets = "", "", "", "", "", []
     for i, c in enumerate(found):
+        x, good = _x(i, n), c["status"] == "accepted"
         if c["new_best"]:
-            line += f"H{x(i):.1f}V{y(c['rank']):.1f}" if line else f"M{x(i):.1f} {y(c['rank']):.1f}"
-            best = c["rank"]
+            best += f"{'H' if best else 'M'}{x:.1f}{'V' if best else ' '}{y(c['rank']):.1f}"
+            rings += _circle(x, ROW, radius + 2.6)
         if c["rank"] is not None:
-            parts.append(
-                f'<circle cx="{x(i):.1f}" cy="{y(c["rank"]):.1f}" r="2.2" fill="{BLUE}" opacity=".85"/>'
-            )
-    if line:
-        parts.append(f'<path d="{line}H{end}" fill="none" stroke="{BLUE}" stroke-width="2"/>')
-        labels.append((y(best), f"best {share(best)}"))
-    parts += [f'<text x="{end + 4}" y="{at_y + 3:.1f}">{esc(text)}</text>' for at_y, text in _apart(labels)]
-    radius = max(1.6, min(5.0, step * 0.36 if step else 5.0))
-    parts.append(
-        f'<rect x="{x(at) - max(radius + 3, 3):.1f}" y="2" width="{2 * max(radius + 3, 3):.1f}" height="{HEIGHT - 4}" '
-        f'rx="3" fill="#56B4E9" opacity=".3"/>'
-    )
-    parts += [_dot(c, x(i), radius, chosen=i == at) for i, c in enumerate(found)]
-    label = f"Fitness of {n} candidates; the one shown is {found[at]['candidate_id']}"
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-label="{esc(label)}">{"".join(parts)}</svg>'
-    )
+            points += _circle(x, y(c["rank"]), 2.2)
+        filled, hollow = (
+            filled + _circle(x, ROW, radius) * good,
+            hollow + _circle(x, ROW, radius) * (not good),
+        )
+        what = f"fitness {share(c['rank'])}" if good else "rejected"
+        tip = esc(f"{c['candidate_id']}: {what}{', new best' if c['new_best'] else ''}")
+        targets.append(
+            f'<rect data-go="c:{esc(c["candidate_id"])}" x="{x - radius - 2:.1f}" y="{ROW - 9}" width="{2 * radius + 4:.1f}" '
+            f'height="18" fill="transparent"><title>{tip}</title></rect>'
+        )
+    parts += [
+        f'<path d="{points}" fill="{BLUE}" opacity=".85"/><path d="{filled}" fill="{BLUE}"/>',
+        f'<path d="{hollow}" fill="none" stroke="{BLUE}" stroke-width="1.2"/><path d="{rings}" fill="none" stroke="{BLUE}" stroke-width="1.4"/>',
+    ]
+    if leader := reader.best_so_far(n - 1):
+        labels.append((y(leader["rank"]), f"best {share(leader['rank'])}"))
+        parts.append(f'<path d="{best}H{end}" fill="none" stroke="{BLUE}" stroke-width="2"/>')
+    parts += [f'<text x="{end + 4}" y="{at + 3:.1f}">{esc(text)}</text>' for at, text in _apart(labels)]
+    label = f"Fitness of {n} candidates. {takeaway(reader)}"
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-label="{esc(label)}">{"".join(parts)}{"".join(targets)}</svg>'
+
+
+def marker(at: int, n: int) -> str:
+    """Draw the bar that marks the candidate shown, to be laid over the timeline."""
+    bar = f'<rect x="{_x(at, n) - 7:.1f}" y="2" width="14" height="{HEIGHT - 4}" rx="3" fill="#56B4E9" opacity=".35"/>'
+    return f'<svg class="marker" viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true">{bar}</svg>'
+
+
+def takeaway(reader: Reader) -> str:
+    """Say in a line how far the search came."""
+    good = [c for c in reader.candidates if c["status"] == "accepted"]
+    if not good:
+        return f"All {len(reader.candidates)} candidates were rejected."
+    best = [c for c in good if c["new_best"]] or good[:1]
+    text = f"Best fitness {share(good[0]['rank'])} → {share(best[-1]['rank'])}, {len(best) - 1} improvements in {len(reader.candidates) - 1} candidates"
+    levels = [
+        f"{LOOKS[c].name} {share(found[0])}"
+        for c in ("base", "humans")
+        if (found := reader.references.get((c, "rank")))
+    ]
+    return "; ".join([text, *levels]) + "."
 
 
 def _apart(labels: list[tuple[float, str]], gap: float = 11) -> list[tuple[float, str]]:
@@ -76,24 +104,6 @@ def _apart(labels: list[tuple[float, str]], gap: float = 11) -> list[tuple[float
     for level, text in sorted(labels):
         out.append((max(level, out[-1][0] + gap) if out else level, text))
     return out
-
-
-def _dot(c: dict[str, Any], x: float, radius: float, *, chosen: bool) -> str:
-    accepted = c["status"] == "accepted"
-    fill = f'fill="{BLUE}"' if accepted else 'fill="transparent"'
-    what = f"fitness {share(c['rank'])}" if accepted else "rejected"
-    star = ", new best" if c["new_best"] else ""
-    ring = (
-        f'<circle cx="{x:.1f}" cy="{ROW}" r="{radius + 2.6:.1f}" fill="none" stroke="{BLUE}" stroke-width="1.4"/>'
-        if c["new_best"]
-        else ""
-    )
-    tip = esc(f"{c['candidate_id']}: {what}{star}")
-    return (
-        f'<g data-go="c:{esc(c["candidate_id"])}"><title>{tip}</title>{ring}'
-        f'<circle cx="{x:.1f}" cy="{ROW}" r="{radius:.1f}" {fill} stroke="{BLUE}" stroke-width="{2 if chosen else 1.2}"/>'
-        f'<rect x="{x - radius - 2:.1f}" y="{ROW - 9}" width="{2 * radius + 4:.1f}" height="18" fill="transparent"/></g>'
-    )
 
 
 def grid(
@@ -152,54 +162,34 @@ def grid(
 def tree(reader: Reader, chosen: str, best: str | None) -> str:
     """Draw the whole family: generations left to right, a row a branch; the winning line is thick."""
     row_of: dict[str, int] = {}
-    order: list[str] = []
-
-    def place(candidate_id: str) -> None:  # depth first, the first child on its parent's row
-        stack = [(candidate_id, -1)]
-        while stack:
-            node, row = stack.pop()
-            row_of[node] = row if row >= 0 else len(set(row_of.values()))
-            order.append(node)
-            children = reader.children.get(node, [])
-            stack += [(c, -1) for c in reversed(children[1:])] + [(c, row_of[node]) for c in children[:1]]
-
-    for c in reader.candidates:
-        if not c["parent"] or c["parent"] not in reader.at:
-            place(c["candidate_id"])
-    winning = set(reader.ancestors(best)) if best else set()
-    mine = set(reader.ancestors(chosen))
+    stack = [(c["candidate_id"], -1) for c in reversed(reader.candidates) if c["parent"] not in reader.at]
+    rows = 0
+    while stack:  # depth first, the first child on its parent's row
+        node, row = stack.pop()
+        rows += row < 0
+        row_of[node] = row if row >= 0 else rows - 1
+        children = reader.children.get(node, [])
+        stack += [(c, -1) for c in reversed(children[1:])] + [(c, row_of[node]) for c in children[:1]]
+    winning, mine = set(reader.ancestors(best)) if best else set(), set(reader.ancestors(chosen))
     last = max((c["generation"] for c in reader.candidates), default=0)
     dx, dy = max(14.0, min(60.0, 800 / max(last, 1))), 22
-
-    def at(candidate_id: str) -> tuple[float, float]:
-        return 20 + dx * reader.get(candidate_id)["generation"], 14 + dy * row_of[candidate_id]
-
-    parts = []
-    for node in order:
+    ways, marks = {"other": "", "winning": "", "mine": ""}, []
+    for node, row in row_of.items():
         c = reader.get(node)
-        x, y = at(node)
+        x, y = 20 + dx * c["generation"], 14 + dy * row
         if c["parent"] in row_of:
-            px, py = at(c["parent"])
-            width = 3 if node in winning else 1.2
-            color = "#D55E00" if node in mine else BLUE if node in winning else "currentColor"
-            parts.append(
-                f'<path d="M{px:.0f} {py}C{(px + x) / 2:.0f} {py} {(px + x) / 2:.0f} {y} {x:.0f} {y}" fill="none" '
-                f'stroke="{color}" stroke-width="{width}" opacity="{1 if node in winning | mine else 0.4}"/>'
-            )
-    for node in order:
-        c = reader.get(node)
-        x, y = at(node)
-        accepted = c["status"] == "accepted"
-        fill = BLUE if accepted else "var(--wb-page)"
-        tip = f"{node}: " + (
-            f"fitness {share(c['rank'])}" if accepted else f"rejected: {str(c['reason'])[:120]}"
-        )
-        ring = f'<circle cx="{x:.0f}" cy="{y}" r="8" fill="none" stroke="{BLUE}"/>' if c["new_best"] else ""
+            px, py = 20 + dx * reader.get(c["parent"])["generation"], 14 + dy * row_of[c["parent"]]
+            kind = "mine" if node in mine else "winning" if node in winning else "other"
+            ways[kind] += f"M{px:.0f} {py}C{(px + x) / 2:.0f} {py} {(px + x) / 2:.0f} {y} {x:.0f} {y}"
+        good = c["status"] == "accepted"
+        tip = f"{node}: " + (f"fitness {share(c['rank'])}" if good else f"rejected: {str(c['reason'])[:120]}")
         halo = f'<circle cx="{x:.0f}" cy="{y}" r="9" fill="#56B4E9" opacity=".5"/>' if node == chosen else ""
-        parts.append(
-            f'<g data-go="c:{esc(node)}" tabindex="0" role="button"><title>{esc(tip)}</title>{halo}{ring}'
-            f'<circle cx="{x:.0f}" cy="{y}" r="5" fill="{fill}" stroke="{BLUE}" stroke-width="1.5"/></g>'
+        marks.append(
+            f'{halo}<circle data-go="c:{esc(node)}" tabindex="0" role="button" aria-label="{esc(tip)}" cx="{x:.0f}" cy="{y}" r="{6 if c["new_best"] else 4.5}" '
+            f'fill="{BLUE if good else "var(--wb-page)"}" stroke="{BLUE}" stroke-width="{3 if c["new_best"] else 1.5}"><title>{esc(tip)}</title></circle>'
         )
-    wide = 40 + dx * last
-    high = 28 + dy * max(row_of.values(), default=0)
-    return f'<svg width="{wide:.0f}" height="{high}" style="max-width:none" role="group" aria-label="Family tree">{"".join(parts)}</svg>'
+    looks = {"other": 'stroke="currentColor" opacity=".4"', "winning": f'stroke="{BLUE}" stroke-width="3"'}
+    looks["mine"] = f'stroke="{REMOVED}" stroke-width="2"'
+    lines = "".join(f'<path d="{d}" fill="none" {looks[kind]}/>' for kind, d in ways.items() if d)
+    wide, high = 40 + dx * last, 28 + dy * rows
+    return f'<svg width="{wide:.0f}" height="{high}" style="max-width:none" role="group" aria-label="Family tree">{lines}{"".join(marks)}</svg>'

@@ -1,5 +1,5 @@
 // Shows escaped HTML that Python wrote, part by part, and sends back clicks, keys and fields.
-const PARTS = ["top", "card", "tabs", "body", "live", "note"];
+const PARTS = ["top", "bar", "card", "tabs", "body", "live", "note"];
 const KEYS = { ArrowLeft: "back", ArrowRight: "next", Home: "first", End: "last", " ": "play", b: "best" };
 
 // Copies an element's text; where the browser forbids it, the text is left selected.
@@ -19,12 +19,22 @@ function render({ model, el }) {
   el.setAttribute("role", "region");
   el.setAttribute("aria-label", model.get("label"));
   el.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab's own keys would cut cells here
+  let held = null; // a slider being dragged is not replaced: what it changes is drawn when it is let go
+  const later = new Map();
+  el.addEventListener("pointerdown", (event) => (held = event.target.matches("input[type=range]") ? event.target : null));
+  const release = () => {
+    held = null;
+    later.forEach((draw) => draw());
+    later.clear();
+  };
+  for (const kind of ["pointerup", "pointercancel"]) window.addEventListener(kind, release);
   for (const name of PARTS) {
     const part = document.createElement("div");
     part.className = `wb-${name}`;
     part.setAttribute("aria-live", name === "note" ? "assertive" : "off");
     el.append(part);
     const draw = () => {
+      if (held && part.contains(held)) return later.set(name, draw);
       const active = part.contains(document.activeElement) ? document.activeElement.dataset.go : undefined;
       const kept = {};
       part.querySelectorAll("[data-scroll]").forEach((e) => (kept[e.dataset.scroll] = [e.scrollTop, e.scrollLeft]));
@@ -58,7 +68,7 @@ function render({ model, el }) {
     if (event.target.matches("input[type=range][data-go]")) send(event.target.dataset.go);
   });
   el.addEventListener("change", (event) => {
-    if (event.target.matches("select[data-go], input[type=checkbox][data-go]")) send(event.target.dataset.go);
+    if (event.target.matches("select[data-go], input[data-go]:not([type=range])")) send(event.target.dataset.go);
   });
   el.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -83,6 +93,7 @@ function render({ model, el }) {
       send(go);
     }
   });
+  return () => ["pointerup", "pointercancel"].forEach((kind) => window.removeEventListener(kind, release));
 }
 
 export default { render };

@@ -27,6 +27,7 @@ class View(anywidget.AnyWidget):
     _css = (_HERE / "view.css").read_text()
     label = traitlets.Unicode("").tag(sync=True)
     top = traitlets.Unicode("").tag(sync=True)
+    bar = traitlets.Unicode("").tag(sync=True)
     card = traitlets.Unicode("").tag(sync=True)
     tabs = traitlets.Unicode("").tag(sync=True)
     body = traitlets.Unicode("").tag(sync=True)
