@@ -12,8 +12,14 @@ from typing import Any
 
 import pytest
 
-# Tests against a real server are no part of the others, so that they count as neither run nor skipped: `make test-server`.
-collect_ignore = [] if os.environ.get("WORKBENCH_SERVER_PYTHON") else ["llm/test_real_server.py"]
+# Tests that need another environment are no part of the others, so that they count as neither run nor skipped:
+# `make test-server`, `make test-formats`, `make test-ppol`.
+_ELSEWHERE = {
+    "WORKBENCH_SERVER_PYTHON": "llm/test_real_server.py",
+    "WORKBENCH_FORMATS_PYTHON": "export/test_libraries.py",
+    "WORKBENCH_PPOL_PYTHON": "evolve/test_ppol.py",
+}
+collect_ignore = [file for name, file in _ELSEWHERE.items() if not os.environ.get(name)]
 
 
 @pytest.hookimpl(hookwrapper=True)

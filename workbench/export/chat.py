@@ -13,6 +13,7 @@ from workbench.errors import WorkbenchError
 from workbench.export.choose import Choice
 from workbench.export.files import Written, document, lines, put
 from workbench.simulate.rollout import ENDINGS
+from workbench.simulate.tau2 import GREETING
 
 TOKENS = {ending: token for token, ending in ENDINGS.items()}
 NO_TRAINING = "tau-usi"
@@ -82,6 +83,9 @@ def turns(dialogue: Dialogue, learner: str, counts: Counter[str]) -> list[Messag
             said[-1] = ("user", f"{said[-1][1]} {token}".strip())
         else:
             said.append(("user", token))
+    if learner == "user" and said and said[0][0] == "user":
+        counts["greetings put before the user's first words"] += 1
+        said.insert(0, ("assistant", GREETING))
     for role, content in said:
         if not content.strip():
             counts["blank turns cut"] += 1
