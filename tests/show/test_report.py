@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ from workbench.evolve.search import Search
 from workbench.show import report
 from workbench.show.samples import SMALL
 
+TABLES = ("candidates", "conditions", "failures")
 FIGURES = ("alignment", "archive", "conditions", "generations", "realism_and_success")
 
 
@@ -23,9 +25,9 @@ def test_the_same_run_gives_the_same_bytes(run: Run, tmp_path: Path) -> None:
     second = {f.name: f.read_bytes() for f in report.write(run, tmp_path / "figures")}
     assert first == second
     assert stamps == {f.name: f.stat().st_mtime_ns for f in (tmp_path / "figures").glob("*.pdf")}
-    assert set(first) == {f"{n}.{k}" for n in FIGURES for k in ("svg", "png", "pdf")} | {
-        f"conditions.{k}" for k in ("csv", "md", "tex")
-    }
+    files = {f"{n}.{k}" for n in FIGURES for k in ("svg", "png", "pdf")}
+    files |= {f"{n}.{k}" for n in TABLES for k in ("csv", "md", "tex")}
+    assert set(first) == files | {"index.html"}
     assert first == {f.name: f.read_bytes() for f in report.write(run, tmp_path / "figures")}
     other = {f.name: f.read_bytes() for f in report.write(run, tmp_path / "other") if f.suffix != ".pdf"}
     assert other == {name: data for name, data in first.items() if not name.endswith(".pdf")}
@@ -50,6 +52,21 @@ def test_a_pdf_has_its_text(run: Run, tmp_path: Path) -> None:
             ["pdftotext", tmp_path / f"{name}.pdf", "-"], capture_output=True, text=True, check=True
         )
         assert run.run_id in text.stdout
+
+
+def test_the_page_stands_by_itself_and_shows_what_models_said_as_text(run: Run, tmp_path: Path) -> None:
+    report.write(run, tmp_path)
+    page = (tmp_path / "index.html").read_text()
+    assert run.run_id in page and "rehearsal models" in page
+    assert page.count("<svg") == len(FIGURES)
+    assert "default-src 'none'" in page
+    inside = "".join(re.findall(r"<[a-z][^>]*>", page))
+    assert all(a.startswith("#") for a in re.findall(r"""(?:src|href)=["']?([^"'> ]+)""", inside))
+    assert all(a.startswith("#") for a in re.findall(r"url\(([^)]*)\)", inside))
+    assert "<script" not in page and "<img" not in page
+    assert "&lt;script&gt;" in page, "the reason of a rejected program is there, as text"
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids)), "two figures share a clip or a gradient"
 
 
 def test_a_run_without_held_out_results_says_what_to_do(tmp_path: Path) -> None:

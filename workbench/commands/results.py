@@ -13,9 +13,9 @@ from workbench.errors import WorkbenchError
 
 def register(add: Add) -> None:
     """Add the commands of this module to the command line."""
-    sub = add(report, "Write a run's figures and tables, and print the comparison.")
+    sub = add(report, "Write a run's figures, tables and a page that shows them (index.html), and print the comparison.")
     sub.add_argument("run", metavar="DIR")
-    sub.add_argument("-o", "--output", default="figures", metavar="OUT_DIR", help="default: figures")
+    sub.add_argument("-o", "--output", default="report", metavar="OUT_DIR", help="default: report")
 
     sub = add(runs, "List the runs in a folder, or print the digest of one.")
     sub.add_argument("folder", nargs="?", default="runs", help="default: runs")
@@ -38,7 +38,7 @@ def register(add: Add) -> None:
 
 
 def report(args: argparse.Namespace) -> None:
-    """Write a run's figures and tables, or those of every seed in a folder."""
+    """Write a run's figures, tables and page, or those of every seed in a folder."""
     from workbench.evolve.run import open_runs
     from workbench.show import report as reporting
 

@@ -91,7 +91,7 @@ def sheets_of(run: Run) -> list[Table]:
         Episodes=pl.col("n_episodes").cast(pl.String),
         Failed=pl.col("n_failed").cast(pl.String),
         Faulty=pl.col("n_faults").cast(pl.String),
-        Reason=pl.col("reason").map_elements(plain, return_dtype=pl.String),
+        Reason=pl.col("reason").map_elements(lambda r: plain(r, 120), return_dtype=pl.String),
     )
     compared = (
         run.conditions or not run.missing

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from workbench.show.markup import HIDDEN, esc
+from workbench.show.markup import esc
 from workbench.show.origin import REHEARSED, Origin
 
 _NUMBER = re.compile(r"[+−-]?[\d.][^a-zA-Z]*(s|k|M|%)?$|–$")
@@ -186,7 +186,8 @@ def latex(text: Any) -> str:
 
 def plain(text: Any, limit: int = 60) -> str:
     """Return a text from a model as one printable line, cut where it is too long."""
-    line = re.sub(r"\s+", " ", HIDDEN.sub("�", str(text))).strip()
+    line = re.sub(r"\s+", " ", str(text)).strip()
+    line = "".join(c if c.isprintable() else "�" for c in line)
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
