@@ -5,12 +5,14 @@ PY ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SERVER := .venv-server
+FORMATS := .venv-formats
+PPOL := .venv-ppol
 RUN ?= runs/demo
 DOMAIN ?= retail
 SEED ?= 7
 GENERATIONS ?= 48
 
-.PHONY: help setup demo lab test test-server latex lint format clean
+.PHONY: help setup demo lab test test-server test-formats test-ppol latex lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -48,6 +50,25 @@ latex: ## a PDF of all tables and figures from figures/ (Debian: texlive-latex-b
 	@command -v pdflatex > /dev/null || { echo "pdflatex is missing; on Debian and Ubuntu: apt-get install --no-install-recommends texlive-latex-base texlive-latex-recommended texlive-fonts-recommended"; exit 1; }
 	@cd figures && for i in 1 2; do pdflatex -interaction=nonstopmode -halt-on-error paper.tex > paper.out || { tail -20 paper.out; exit 1; }; done
 	@cd figures && rm -f paper.aux paper.log paper.lof paper.lot paper.out && echo "figures/paper.pdf"
+
+$(FORMATS)/.ready: pyproject.toml constraints-formats.txt
+	@test -x $(FORMATS)/bin/python || $(PY) -m venv $(FORMATS)
+	@echo "Installing DeepEval, MLflow and Google ADK into $(FORMATS) (a minute or two) …"
+	@$(FORMATS)/bin/python -m pip install -qq --disable-pip-version-check -c constraints-formats.txt \
+		$$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["formats"])')
+	@touch $@
+
+test-formats: setup $(FORMATS)/.ready ## read what is exported by the libraries it is for
+	@WORKBENCH_FORMATS_PYTHON=$(abspath $(FORMATS)/bin/python) $(BIN)/python -m pytest tests/export
+
+$(PPOL)/.ready:
+	@test -x $(PPOL)/bin/python || $(PY) -m venv $(PPOL)
+	@echo "Installing ppol 0.1.1 and OpenEvolve 0.4.0 into $(PPOL) (a minute or two) …"
+	@$(PPOL)/bin/python -m pip install -qq --disable-pip-version-check ppol==0.1.1 openevolve==0.4.0
+	@touch $@
+
+test-ppol: setup $(PPOL)/.ready ## make a real run of ppol against a scripted server, and open it
+	@WORKBENCH_PPOL_PYTHON=$(abspath $(PPOL)/bin/python) $(BIN)/python -m pytest tests/evolve/test_ppol.py
 
 lint: setup ## ruff, formatting and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
