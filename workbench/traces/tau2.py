@@ -39,7 +39,8 @@ def read(record: Json, about: About) -> Dialogue:
     domain = _at(about.header, "info", "environment_info", "domain_name")
     agent = text_of(_at(about.header, "info", "agent_info", "llm"))
     tasks = about.header.get("tasks")
-    told = next((t for t in tasks or [] if isinstance(t, dict) and text_of(t.get("id")) == task), {})
+    tasks = tasks if isinstance(tasks, list) else []
+    told = next((t for t in tasks if isinstance(t, dict) and text_of(t.get("id")) == task), {})
     domain = text_of(domain or _at(told, "user_scenario", "instructions", "domain"))
     return Dialogue(
         messages,
