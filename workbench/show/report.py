@@ -163,7 +163,7 @@ def _page(run: Run, sheets: Sequence[Table], drawn: dict[str, Any]) -> str:
             f"A run of {esc(run.info['foreign']['program'])}. It lacks: {esc('; '.join(run.missing))}."
         )
     *held_out, search, failed = sheets
-    pictures = [f'<figure id="{n}">{figures.inline(c, f"{n}-")}</figure>' for n, c in drawn.items()]
+    pictures = [f'<figure id="fig-{n}">{figures.inline(c, f"{n}-")}</figure>' for n, c in drawn.items()]
     said = []
     evolved = run.episodes.filter(pl.col("condition") == "evolved", pl.col("likeness").is_not_null())
     shown = evolved.sort("likeness", "dialogue_id").collect()
