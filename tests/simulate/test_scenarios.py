@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from workbench.cli import main
 from workbench.errors import WorkbenchError
 from workbench.evolve import conditions
 from workbench.evolve.run import open_run
@@ -217,6 +218,8 @@ def test_a_search_with_scenarios_reference_and_agent_of_ones_own_goes_on_without
         assert search.settings.agent == name and "reply" in name
         search.finish()
         conditions.evaluate(search)
+    assert main(["personas", str(tmp_path / "run"), "--task", "b03", "-n", "2"]) == 0
+    assert main(["personas", str(tmp_path / "run"), "--task", "nobody"]) == 2
     run = open_run(tmp_path / "run")
     episodes = run.episodes.collect()
     assert episodes["reward"].null_count() == len(episodes)

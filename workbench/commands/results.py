@@ -13,7 +13,10 @@ from workbench.errors import WorkbenchError
 
 def register(add: Add) -> None:
     """Add the commands of this module to the command line."""
-    sub = add(report, "Write a run's figures, tables and a page that shows them (index.html), and print the comparison.")
+    sub = add(
+        report,
+        "Write a run's figures, tables and a page that shows them (index.html), and print the comparison.",
+    )
     sub.add_argument("run", metavar="DIR")
     sub.add_argument("-o", "--output", default="report", metavar="OUT_DIR", help="default: report")
 
@@ -29,7 +32,7 @@ def register(add: Add) -> None:
         nargs="?",
         help="a program file, or a run directory for its best; default: the seed program",
     )
-    sub.add_argument("--domain", default="retail", help="retail or airline (default: retail)")
+    sub.add_argument("--domain", help="retail or airline (default: the run's, else retail)")
     sub.add_argument("--task", required=True, metavar="ID", help="task id, such as 12")
     sub.add_argument("-n", type=int, default=5, help="number of personas (default: 5)")
     sub.add_argument("--seed", type=int, default=0)
@@ -90,24 +93,31 @@ def personas(args: argparse.Namespace) -> None:
     """Run a generator program on a task and print the persona records."""
     from workbench.evolve.run import open_run
     from workbench.evolve.search import seed_program
+    from workbench.evolve.start import tasks_of
     from workbench.llm import loop
     from workbench.llm.client import Client, LLMError
     from workbench.llm.roles import endpoints
     from workbench.simulate import tau2
     from workbench.simulate.batch import personas_of
     from workbench.simulate.program import ProgramRejected
+    from workbench.simulate.tau2 import Task
 
-    task = tau2.task(args.domain, args.task)
     if args.n < 1:
         raise WorkbenchError(f"-n is {args.n}; ask for at least one persona.")
     path = Path(args.program) if args.program else None
+    own: dict[str, Task] = {}
     if path is None:
         source = seed_program()
     elif path.is_dir():
         run = open_run(path)
         source = run.program(run.best)
+        own = tasks_of(run) if run.settings.tasks and not args.domain else {}
+        args.domain = args.domain or run.settings.domain
     else:
         source = read_text(path)
+    if own and args.task not in own:
+        raise WorkbenchError(f"The run has no scenario '{args.task}'; it has {', '.join(list(own)[:8])} ….")
+    task = own.get(args.task) or tau2.task(args.domain or "retail", args.task)
 
     async def ask() -> list[Any]:
         roles = endpoints(args.model, args.base_url)

@@ -82,11 +82,11 @@ class Own:
         return found
 
 
-def scenario_texts(run: Run) -> dict[str, str]:
-    """Return what the user is told, by task, for every task of a run's domain."""
+def tasks_of(run: Run) -> dict[str, Task]:
+    """Return every task of a run's domain, or of its own scenarios, by id."""
     file = run.path / "tasks.jsonl" if run.settings.tasks else None
     found = scenarios.pools(run.settings.domain, file)
-    return {task.task_id: task.context for pool in found.values() for task in pool}
+    return {task.task_id: task for pool in found.values() for task in pool}
 
 
 def create(

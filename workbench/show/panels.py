@@ -9,7 +9,7 @@ import polars as pl
 from workbench.errors import WorkbenchError
 from workbench.evolve.run import Run
 from workbench.evolve.scoring import simulated
-from workbench.evolve.start import scenario_texts
+from workbench.evolve.start import tasks_of
 from workbench.measure.discriminator import Discriminator
 from workbench.measure.editor import edit
 from workbench.measure.fresh import Embed
@@ -110,7 +110,7 @@ def trace_panel(folder: str | Path, domain: str, file: str) -> pl.DataFrame:
 
 def _dossier(run: Run, name: str, *, control: bool) -> pl.DataFrame:
     """Gather a condition's finished dialogues; as ``control``, what the editor makes of them."""
-    told = scenario_texts(run)
+    told = {name: task.context for name, task in tasks_of(run).items()}
     episodes = run.frame(f"conditions/{name}", "episodes").filter(pl.col("error").is_null())
     scenario = pl.col("task_id").replace_strict(told, default=None, return_dtype=pl.String)
     turns = run.frame(f"conditions/{name}", "turns").join(
