@@ -252,7 +252,7 @@ def test_report_of_another_programs_run_from_the_command_line(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["report", str(folder), "-o", str(tmp_path)]) == 0
-    assert "is a run of ppol. It lacks:" in capsys.readouterr().out
+    assert "A run of ppol. It lacks:" in capsys.readouterr().out
     files = {f.name for f in tmp_path.iterdir()}
     assert {
         "candidates.csv",

@@ -142,6 +142,13 @@ class Run:
         """What the run of another program does not hold; empty for a run of ours."""
         return list(self.info.get("foreign", {}).get("missing", []))
 
+    @property
+    def lacks(self) -> str:
+        """What is missing, as a sentence; empty for a run of ours."""
+        if not self.missing:
+            return ""
+        return f"A run of {self.info['foreign']['program']}. It lacks: {'; '.join(self.missing)}."
+
     def own(self) -> Run:
         """Return the run itself.
 

@@ -54,6 +54,8 @@ def controls(view: PersonaMap) -> str:
         notes.append(
             "people's words are not shipped, so they are not on this map: WORKBENCH_TRACES names their folder"
         )
+    if view.run.lacks:
+        notes.append(view.run.lacks)
     layout, what = view.wanted
     said = (
         f'<div class="bar" role="status">{esc(view.said)} {button("halt", "Stop")}</div>' if view.said else ""

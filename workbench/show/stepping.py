@@ -246,11 +246,13 @@ class Stepper(View):
         planned = run.settings.generations + 1
         last = found[-1]["generation"] + 1 if found else 0
         seconds, cost = (sum(c[k] or 0 for c in found) for k in ("seconds", "cost"))
-        state = f"{last}/{max(planned, last)} generations · {duration(seconds)} · {money(cost)}"
+        state = f"{last}/{max(planned, last)} generations"
+        state += f" · {duration(seconds)} · {money(cost)}" if not run.missing else ""
         head = f'<div class="bar"><b>{esc(provenance(run))}</b><span class="grow"></span><span class="dim">{state}</span></div>'
         if not found:
             return head + empty("This run has no candidate yet.")
-        return f"{head}<p>{esc(takeaway(self.reader))}</p>{timeline(self.reader)}"
+        lacks = f'<p class="dim small">{esc(run.lacks)}</p>' if run.lacks else ""
+        return f"{head}{lacks}<p>{esc(takeaway(self.reader))}</p>{timeline(self.reader)}"
 
     def _bar(self) -> str:
         n = len(self.reader.candidates)
