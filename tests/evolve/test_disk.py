@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -68,7 +69,10 @@ def test_a_full_disk_is_told_in_a_sentence_and_the_run_goes_on_when_there_is_roo
     assert done.returncode == 0, done.stderr
     start, step, readable, left = done.stdout.splitlines()
     assert "cannot be written (File too large)" in start and "free some space" in start
-    assert "candidates/0001 cannot be written" in step and "What was finished before is kept" in step
+    assert re.search(
+        r"run/(candidates/0001|ledger.jsonl) cannot be written", step
+    )  # the ledger where it is slow
+    assert "What was finished before is kept" in step
     assert readable == "readable: ['0000'] True 0000" and left == "left behind: []"
     with Search(tmp_path / "untroubled", SMALL) as search:
         search.finish()

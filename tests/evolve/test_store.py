@@ -59,6 +59,10 @@ def test_the_ledger_adds_up_and_forgives_a_line_cut_by_a_kill(tmp_path: Path):
     found = store.read_ledger(path)
     assert found.filter(role="user").select("tokens_in", "cost").sum().row(0) == (20, 0.02)
     assert found["requests"].sum() == 4
+    after = store.Ledger(path)  # what is written next begins a line of its own
+    after.add("user", "m", Reply("x", (), 10, 5, 0.01))
+    after.close()
+    assert store.read_ledger(path)["requests"].sum() == 5
 
 
 def _small_run(path: Path, *, seconds: float = 1.0, content: str = "hello", generations: int = 1) -> Path:

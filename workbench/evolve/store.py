@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -21,6 +22,11 @@ from workbench.evolve.settings import MAY_CHANGE
 from workbench.llm.client import Reply
 
 FORMAT = 1
+LEDGER: dict[str, Any] = (
+    dict.fromkeys(("time", "role", "model"), pl.String)
+    | dict.fromkeys(("requests", "tokens_in", "tokens_out"), pl.Int64)
+    | {"cost": pl.Float64}
+)
 # What may differ between two runs of the same seed: wall-clock, repeats and money; in JSON also what was asked, since
 # a run that goes on after a kill is answered from its own replies and a rejected program is cut off in mid-episode.
 VOLATILE = {"seconds", "cost", "created", "finished", "retries", "malformed", "cached"}
@@ -135,6 +141,10 @@ class Ledger:
         self.path = path
         with writing(path):
             self._file = path.open("ab", buffering=0)
+            if path.stat().st_size and not path.read_bytes().endswith(
+                b"\n"
+            ):  # cut off by a kill or a full disk
+                self._append(b"\n")
         self._due: dict[tuple[str, str], list[float]] = {}
         self._written = time.monotonic()
 
@@ -151,19 +161,16 @@ class Ledger:
     def flush(self) -> None:
         """Write what is due."""
         for (role, model), (requests, tokens_in, tokens_out, cost) in self._due.items():
-            line = {
-                "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
-                "role": role,
-                "model": model,
-                "requests": requests,
-                "tokens_in": tokens_in,
-                "tokens_out": tokens_out,
-                "cost": round(cost, 8),
-            }
+            values = (time.strftime("%Y-%m-%dT%H:%M:%S"), role, model, requests, tokens_in, tokens_out)
+            line = dict(zip(LEDGER, (*values, round(cost, 8)), strict=True))
             with writing(self.path):
-                self._file.write((json.dumps(line) + "\n").encode())
+                self._append(json.dumps(line).encode() + b"\n")
         self._due.clear()
         self._written = time.monotonic()
+
+    def _append(self, line: bytes) -> None:
+        if self._file.write(line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
         """Write what is due and close the file."""
@@ -172,24 +179,15 @@ class Ledger:
 
 
 def read_ledger(path: Path) -> pl.DataFrame:
-    """Read a ledger; a last line cut off by a kill is left out."""
-    schema = {
-        "time": pl.String,
-        "role": pl.String,
-        "model": pl.String,
-        "requests": pl.Int64,
-        "tokens_in": pl.Int64,
-        "tokens_out": pl.Int64,
-        "cost": pl.Float64,
-    }
+    """Read a ledger; a line cut off by a kill is left out."""
     rows = []
     if path.exists():
         for line in path.read_text().splitlines():
             try:
                 rows.append(json.loads(line))
             except json.JSONDecodeError:
-                continue  # only the line in writing when the process was killed can be cut
-    return pl.DataFrame(rows, schema=schema)
+                continue  # only a line in writing when the process was killed can be cut
+    return pl.DataFrame(rows, schema=LEDGER)
 
 
 def digest(run: Path) -> str:
