@@ -32,6 +32,7 @@ def reference(traces: Path, domain: str) -> pl.DataFrame:
         "task_id",
         "tau2_task_id",
         "source",
+        "domain",
         "reward",
         split_of(traces, domain),
     )

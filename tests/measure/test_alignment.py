@@ -12,6 +12,9 @@ import workbench as wb
 from workbench.errors import WorkbenchError
 from workbench.measure import DIMENSIONS, FEATURES
 from workbench.measure.alignment import alignment_interval, dice, human_ceiling
+from workbench.measure.coverage import Cloud
+from workbench.measure.distances import distances
+from workbench.measure.support import summaries
 
 sides = st.lists(st.lists(st.floats(0, 40, width=32), min_size=19, max_size=19), min_size=1, max_size=5).map(
     lambda rows: pl.DataFrame(rows, schema=list(FEATURES), orient="row")
@@ -85,10 +88,34 @@ def test_people_against_people_are_the_ceiling():
 
 
 def test_two_domains_are_not_put_into_one_figure():
-    a, b = (side(9, 1).with_columns(domain=pl.lit(name)) for name in ("retail", "airline"))
-    with pytest.raises(WorkbenchError, match="mix the domains airline, retail"):
-        wb.alignment(a, b)
-    with pytest.raises(WorkbenchError, match="one domain at a time"):
-        wb.Discriminator.fit(a, b)
-    with pytest.raises(WorkbenchError, match="one domain at a time"):
-        wb.coverage(pl.concat([a, b]), a)
+    a, b = (side(9, i).with_columns(domain=pl.lit(name)) for i, name in enumerate(("retail", "airline")))
+    forest, cloud = wb.Discriminator.fit(a, side(9, 3)), Cloud(a)
+    for measure in (
+        *(
+            lambda: wb.alignment(a, b),
+            lambda: alignment_interval(a, b),
+            lambda: human_ceiling(pl.concat([a, b])),
+        ),
+        *(
+            lambda: wb.Discriminator.fit(a, b),
+            lambda: forest.likeness(b),
+            lambda: wb.coverage(pl.concat([a, b]), a),
+        ),
+        *(lambda: wb.coverage(b, a), lambda: cloud.by_task(b, "tau2_task_id"), lambda: cloud.equal_n(b, 3)),
+        *(lambda: distances(b, a), lambda: summaries(b, a)),
+    ):
+        with pytest.raises(
+            WorkbenchError, match="mix the domains airline, retail: measure one domain at a time"
+        ):
+            measure()
+
+
+def test_a_side_that_lacks_a_feature_is_named_whatever_is_asked_of_it():
+    bare = side(9, 1).drop("pushback_rate")
+    for measure in (
+        lambda: wb.alignment(bare, side(9, 2)),
+        lambda: alignment_interval(side(9, 2), bare),
+        lambda: human_ceiling(bare),
+    ):
+        with pytest.raises(WorkbenchError, match="lack pushback_rate"):
+            measure()

@@ -11,6 +11,7 @@ import workbench as wb
 from workbench.errors import WorkbenchError
 from workbench.measure import FEATURES
 from workbench.measure.explain import explain
+from workbench.measure.faults import faults
 from workbench.measure.lexicon import lexicon
 
 
@@ -54,6 +55,9 @@ def test_agent_turns_are_never_marked_and_unknown_features_are_refused():
         explain(frame, "charm")
     with pytest.raises(WorkbenchError, match="lack role"):
         explain(frame.drop("role"), "politeness_rate")
+    for look in (lambda turns: explain(turns, "politeness_rate"), faults):
+        with pytest.raises(WorkbenchError, match="'d' has a message of an unknown role"):
+            look(frame.with_columns(role=pl.lit("pirate")))
 
 
 COUNTED = [*lexicon(), "short_utterance_rate", "repetition_rate"]

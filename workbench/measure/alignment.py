@@ -154,6 +154,7 @@ def _sums(frame: pl.DataFrame, task: str, what: str) -> dict[str, np.ndarray]:
     """Sum the features of each task; the last figure is how many dialogues it has."""
     if task not in frame.columns:
         raise WorkbenchError(f"the {what} lack {task}: intervals are clustered by task")
+    rows(frame, what)  # checked before features are sorted by
     frame = frame.sort(task, *FEATURES)
     x = rows(frame, what)
     if not len(x):

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from workbench.errors import WorkbenchError
-from workbench.measure.points import Points, points
+from workbench.measure.points import Points, one_domain, points
 
 _BLOCK = 2**19  # distances held in memory at a time, on each of two threads
 _DIRECT = 2**22  # up to this many distances, every one is taken directly
@@ -44,7 +44,7 @@ class Cloud:
         self, humans: pl.DataFrame, *, standardize: bool = False, clusters: int | None = None
     ) -> None:
         targets = points(humans, "human fingerprints", at_least=2)
-        self.standardize = standardize
+        self.standardize, self._domain = standardize, one_domain(humans)
         self._center = targets.mean(axis=0) if standardize else np.zeros(targets.shape[1])
         spread = targets.std(axis=0) if standardize else np.ones(targets.shape[1])
         self._scale = np.where(spread < 1e-9, 1.0, spread)
@@ -73,7 +73,7 @@ class Cloud:
         WorkbenchError
             A feature is missing or not finite.
         """
-        return self._score((points(personas, "fingerprints") - self._center) / self._scale)
+        return self._score(self._points(personas))
 
     def by_task(self, fingerprints: pl.DataFrame, task: str = "task_id") -> pl.DataFrame:
         """Score each task of a batch; a batch's coverage is the mean of the column ``coverage``.
@@ -135,13 +135,17 @@ class Cloud:
         )
         means = []
         for part in parts:
-            x = (points(part, "fingerprints") - self._center) / self._scale
+            x = self._points(part)
             if len(x) <= n:
                 means.append(self._score(x))
                 continue
             chosen = [np.sort(rng.choice(len(x), n, replace=False)) for _ in range(draws)]
             means.append(float(np.mean([self._score(x[rows]) for rows in chosen])))
         return float(np.mean(means))
+
+    def _points(self, fingerprints: pl.DataFrame) -> Points:
+        one_domain(fingerprints, known=self._domain)
+        return (points(fingerprints, "fingerprints") - self._center) / self._scale
 
     def _score(self, personas: Points) -> float:
         if not len(personas):

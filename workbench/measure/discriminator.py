@@ -22,9 +22,10 @@ class Discriminator:
     so that the same fingerprints give the same forest to the last bit.
     """
 
-    def __init__(self, scaler: Any, forest: Any, n_human: int, n_simulated: int) -> None:
+    def __init__(self, scaler: Any, forest: Any, n_human: int, n_simulated: int, domain: str | None) -> None:
         self._scaler = scaler
         self._forest = forest
+        self._domain = domain
         self.n_human = n_human
         self.n_simulated = n_simulated
 
@@ -47,7 +48,7 @@ class Discriminator:
             from sklearn.ensemble import RandomForestClassifier
             from sklearn.preprocessing import StandardScaler
 
-        one_domain(human, simulated)
+        domain = one_domain(human, simulated)
         people = points(human, "human fingerprints", at_least=2)
         others = points(simulated, "simulated fingerprints", at_least=2)
         x = np.vstack([people, others])
@@ -57,7 +58,7 @@ class Discriminator:
             n_estimators=200, max_depth=12, class_weight="balanced", random_state=42, n_jobs=1
         )
         forest.fit(scaler.transform(x), y)
-        return cls(scaler, forest, len(people), len(others))
+        return cls(scaler, forest, len(people), len(others), domain)
 
     def likeness(self, fingerprints: pl.DataFrame) -> pl.Series:
         """Give P(human) of each row.
@@ -76,8 +77,9 @@ class Discriminator:
         Raises
         ------
         WorkbenchError
-            A feature is missing or not finite.
+            A feature is missing or not finite, or the domain is another than the forest's.
         """
+        one_domain(fingerprints, known=self._domain)
         x = rows(fingerprints, "fingerprints")
         if not len(x):
             return pl.Series("likeness", [], dtype=pl.Float64)

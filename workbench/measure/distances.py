@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from workbench.measure.points import Points, points
+from workbench.measure.points import Points, one_domain, points
 
 DRAWS = 20
 NEIGHBORS = 3
@@ -41,6 +41,7 @@ def distances(fingerprints: pl.DataFrame, people: pl.DataFrame, *, seed: int = 0
     WorkbenchError
         Too few rows, a missing feature, or a value that is not finite.
     """
+    one_domain(fingerprints, people)
     a = points(fingerprints, "fingerprints", at_least=5)
     b = points(people, "human fingerprints", at_least=5)
     spread = b.std(axis=0)

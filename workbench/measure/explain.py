@@ -9,7 +9,7 @@ import polars as pl
 
 from workbench.errors import WorkbenchError
 from workbench.measure.features import FEATURES
-from workbench.measure.fingerprint import IDENTIFIER, OFTEN, SHORT, TOKEN
+from workbench.measure.fingerprint import IDENTIFIER, OFTEN, SHORT, TOKEN, ordered
 from workbench.measure.lexicon import APOSTROPHES, MarkerClass, lexicon, normalize
 
 Span = tuple[int, int, int]
@@ -39,19 +39,11 @@ def explain(turns: pl.DataFrame | pl.LazyFrame, feature: str) -> pl.DataFrame:
     Raises
     ------
     WorkbenchError
-        There is no such feature, or a column is missing.
+        There is no such feature, or the turns are refused by ``fingerprint``.
     """
     if feature not in FEATURES:
         raise WorkbenchError(f"there is no feature {feature!r}: known are {', '.join(FEATURES)}")
-    frame = turns.lazy().collect()
-    missing = [name for name in ("dialogue_id", "turn", "role", "content") if name not in frame.columns]
-    if missing:
-        raise WorkbenchError(
-            f"the turns lack {', '.join(missing)}: expected dialogue_id, turn, role and content"
-        )
-    users = frame.filter((pl.col("role") == "user") & (pl.col("content").str.len_bytes() > 0)).sort(
-        "dialogue_id", "turn"
-    )
+    users = ordered(turns).filter((pl.col("role") == "user") & (pl.col("content").str.len_bytes() > 0))
     text = pl.col("content")
     if feature in lexicon():
         counted = lexicon()[feature].matches(normalize(text))

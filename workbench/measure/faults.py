@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from workbench.errors import WorkbenchError
+from workbench.measure.fingerprint import ordered
 from workbench.measure.lexicon import lexicon, normalize
 
 FILE = Path(__file__).with_name("faults.toml")
@@ -74,9 +75,9 @@ def faults(turns: pl.DataFrame | pl.LazyFrame, about: pl.DataFrame | None = None
     Raises
     ------
     WorkbenchError
-        A column is missing.
+        The turns are refused by ``fingerprint``, or the scenarios lack dialogue_id.
     """
-    frame = _ordered(turns)
+    frame = ordered(turns).with_columns(pl.col("content").fill_null(""))
     facts = pl.DataFrame(schema={"dialogue_id": pl.String}) if about is None else about
     if "dialogue_id" not in facts.columns:
         raise WorkbenchError("the scenarios lack dialogue_id: give each the name of its dialogue")
@@ -113,18 +114,6 @@ def faults(turns: pl.DataFrame | pl.LazyFrame, about: pl.DataFrame | None = None
         "dialogue_id",
         *(pl.col(name).cast(pl.Int32) for name in (*FAULTS, "goal_pieces", "goal_delivered")),
         "fault",
-    )
-
-
-def _ordered(turns: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
-    frame = turns.lazy().collect()
-    missing = [name for name in ("dialogue_id", "turn", "role", "content") if name not in frame.columns]
-    if missing:
-        raise WorkbenchError(
-            f"the turns lack {', '.join(missing)}: expected dialogue_id, turn, role and content"
-        )
-    return frame.select("dialogue_id", "turn", "role", pl.col("content").fill_null("")).sort(
-        "dialogue_id", "turn"
     )
 
 

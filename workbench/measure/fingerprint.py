@@ -101,6 +101,13 @@ def checked(frame: pl.LazyFrame) -> pl.DataFrame:
     return table.select("dialogue_id")
 
 
+def ordered(turns: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
+    """Collect turns in order, refused where :func:`fingerprint` refuses them."""
+    frame = prepared(turns).collect()
+    checked(frame.lazy())
+    return frame
+
+
 def prepared(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
     """Check the columns of turns and put messages in order, numbered by ``row``."""
     frame = turns.lazy()

@@ -70,11 +70,12 @@ def rows(fingerprints: pl.DataFrame, what: str, features: Sequence[str] = FEATUR
     return np.ascontiguousarray(table.to_numpy(), dtype=np.float64).reshape(-1, len(features))
 
 
-def one_domain(*frames: pl.DataFrame) -> None:
-    """Refuse frames that name more than one ``domain``: people and simulators are compared within one."""
+def one_domain(*frames: pl.DataFrame, known: str | None = None) -> str | None:
+    """Name the one ``domain`` of frames (None where they name none); refuse two: people and simulators are compared within one."""
     named = [set(frame["domain"].drop_nulls()) for frame in frames if "domain" in frame.columns]
-    found = sorted(map(str, set().union(*named)))
+    found = sorted(map(str, set().union(*named, {known} - {None})))
     if len(found) > 1:
         raise WorkbenchError(
             f"the fingerprints mix the domains {', '.join(found)}: measure one domain at a time"
         )
+    return found[0] if found else None

@@ -41,7 +41,17 @@ SURVEY: dict[str, tuple[tuple[str, ...], ...]] = {
 """The eight questions that people answered after a conversation, and their options from worst to best."""
 
 ANSWERS = tuple(f"survey_{item}" for item in SURVEY)
-COLUMNS = ("dialogue_id", "task_id", "tau2_task_id", "source", "split", *FEATURES, "reward", *ANSWERS)
+COLUMNS = (
+    "dialogue_id",
+    "task_id",
+    "tau2_task_id",
+    "source",
+    "domain",
+    "split",
+    *FEATURES,
+    "reward",
+    *ANSWERS,
+)
 SIMULATED = (
     *(
         "file",
@@ -71,7 +81,7 @@ def humans(domain: str) -> pl.DataFrame:
     -------
     DataFrame
         One row a dialogue: dialogue_id, task_id (as its source numbers it), tau2_task_id (null where tau2-bench has
-        no such task), source, split (train or test, by tau2_task_id; null without one), the 19 features, reward, and
+        no such task), source, domain, split (train or test, by tau2_task_id; null without one), the 19 features, reward, and
         ``survey_*``: the person's answers as the option's place in :data:`SURVEY`, 0 the worst.
 
     Raises

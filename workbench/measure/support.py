@@ -10,7 +10,7 @@ import polars as pl
 
 from workbench.errors import WorkbenchError
 from workbench.measure.features import DIMENSIONS, FEATURES
-from workbench.measure.points import Points, points
+from workbench.measure.points import Points, one_domain, points
 
 PROBES = 10_000  # random points that coverage and dispersion are measured with
 SHARE = 0.99  # of them that a Sobol population of the same size covers
@@ -32,6 +32,7 @@ def summaries(fingerprints: pl.DataFrame, humans: pl.DataFrame) -> Points:
     ndarray
         Shape (dialogues, 4).
     """
+    one_domain(fingerprints, humans)
     people = points(humans, "human fingerprints", at_least=2)
     x = points(fingerprints, "fingerprints", at_least=1)
     scaled = [_rescale(side, people) for side in (x, people)]
