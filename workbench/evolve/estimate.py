@@ -50,21 +50,13 @@ def estimate(settings: Settings, total: int | None = None, candidates: int | Non
     """
     total = sum(episodes(settings).values()) if total is None else total
     candidates = 1 + settings.generations * settings.proposals if candidates is None else candidates
-    rows: list[dict[str, Any]] = []
+    rows: list[tuple[Any, ...]] = []
     for table, count in ((PER_EPISODE, total), (PER_CANDIDATE, candidates)):
         for role, each in table.items():
             model = settings.roles[role].model
             requests, tokens_in, tokens_out = (round(x * count) for x in each)
             rate = price(settings.roles[role])
             cost = None if rate is None else (tokens_in * rate[0] + tokens_out * rate[1]) / 1e6
-            rows.append(
-                {
-                    "role": role,
-                    "model": model,
-                    "requests": requests,
-                    "tokens_in": tokens_in,
-                    "tokens_out": tokens_out,
-                    "cost": cost,
-                }
-            )
-    return pl.DataFrame(rows, schema_overrides={"cost": pl.Float64})
+            rows.append((role, model, requests, tokens_in, tokens_out, cost))
+    columns = ["role", "model", "requests", "tokens_in", "tokens_out", "cost"]
+    return pl.DataFrame(rows, schema=columns, schema_overrides={"cost": pl.Float64}, orient="row")

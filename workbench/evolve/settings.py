@@ -70,23 +70,9 @@ class Settings:
         WorkbenchError
             Naming the setting, its value and what it may be.
         """
-        at_least = {
-            "seed": 0,
-            "generations": 0,
-            "proposals": 1,
-            "train_tasks": 1,
-            "validation_tasks": 1,
-            "test_tasks": 1,
-            "window": 1,
-            "test_personas": 1,
-            "population": 1,
-            "islands": 1,
-            "migration_every": 1,
-            "validate_every": 1,
-            "early_stop": 1,
-            "attempts": 1,
-            "concurrency": 1,
-        }
+        counts = "proposals train_tasks validation_tasks test_tasks window test_personas population islands "
+        counts += "migration_every validate_every early_stop attempts concurrency"
+        at_least = {"seed": 0, "generations": 0} | dict.fromkeys(counts.split(), 1)
         for name, low in at_least.items():
             if getattr(self, name) < low:
                 raise WorkbenchError(_sentence(name, getattr(self, name), f"a whole number of {low} or more"))

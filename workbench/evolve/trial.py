@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -66,17 +66,9 @@ class Trial:
     began: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
-        self.record = {
-            "candidate_id": self.candidate_id,
-            "parent": self.parent,
-            "generation": self.generation,
-            "island": self.island,
-            "author": self.author,
-            "status": "rejected",
-            "reason": self.reason,
-            "new_best": False,
-            "confirmed": False,
-        }
+        own = ("candidate_id", "parent", "generation", "island", "author", "reason")
+        self.record = {name: getattr(self, name) for name in own}
+        self.record |= {"status": "rejected", "new_best": False, "confirmed": False}
 
     @property
     def accepted(self) -> bool:
@@ -91,14 +83,7 @@ class Trial:
 
 def member_of(record: dict[str, Any]) -> Member:
     """Return an accepted candidate's row as a member of the archive."""
-    return Member(
-        record["candidate_id"],
-        record["generation"],
-        record["island"],
-        record["rank"],
-        record["human_likeness"],
-        record["coverage"],
-    )
+    return Member(**{f.name: record[f.name] for f in fields(Member)})
 
 
 async def try_out(bench: Bench, trial: Trial) -> None:
