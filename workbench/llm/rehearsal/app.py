@@ -18,13 +18,13 @@ from workbench.llm.rehearsal import agent, generator, mutation, user
 Json = dict[str, Any]
 SPEAKERS: dict[str, Callable[[list[Json], int], str]] = {
     "rehearsal-user": user.reply,
+    "rehearsal-user-curt": lambda said, seed: user.reply(said, seed, "Short, matter-of-fact. "),
     "rehearsal-generator": generator.reply,
     "rehearsal-mutation": mutation.reply,
     "rehearsal-reflection": mutation.reflect,
     "rehearsal-judge": lambda messages, seed: '{"verdict": "not sure", "score": 0.5, "reason": "none"}',
 }
-ROLES, EMBEDDING = (*SPEAKERS, "rehearsal-agent"), "rehearsal-embedding"
-LONGEST = 200_000  # characters of a text that are read
+ROLES, EMBEDDING, LONGEST = (*SPEAKERS, "rehearsal-agent"), "rehearsal-embedding", 200_000  # characters read
 
 
 def _check(fine: object, told: str, status: int = 400) -> None:

@@ -221,14 +221,14 @@ def _dress(parts: list[Part], talk: _Talk, style: voice.Style, rng: Random) -> s
     return voice.surface(text, style, rng)
 
 
-def reply(messages: list[dict[str, Any]], seed: int = 0) -> str:
-    """Return the customer's next message; it ends with a stop token when the errand is over."""
+def reply(messages: list[dict[str, Any]], seed: int = 0, manner: str = "") -> str:
+    """Return the customer's next message, ended by a stop token when all is said; ``manner`` adds to any policy."""
     system = next((m["content"] for m in messages if m["role"] == "system"), "")
     heard = [m["content"][:4000] for m in messages if m["role"] == "user"] or [""]
     own = [m["content"][:4000] for m in messages if m["role"] == "assistant"]
     if own and _hears("transfer", heard[-1]):
         return "###TRANSFER###"
     talk = _Talk(system, list(zip(heard, own, strict=False)), heard[-1])
-    style, rng = voice.read(talk.policy), Random(f"{seed}|{len(own)}|{zlib.crc32(system.encode())}")
+    style, rng = voice.read(manner + talk.policy), Random(f"{seed}|{len(own)}|{zlib.crc32(system.encode())}")
     parts = _parts(talk, style, rng)
     return _dress(parts, talk, style, rng) + (" ###STOP###" if parts[0][0] in ("end", "quit") else "")
