@@ -48,10 +48,8 @@ def report(args: argparse.Namespace) -> None:
     found = open_runs(args.run)
     one = len(found) == 1
     files = reporting.write(found[0], args.output) if one else reporting.write_seeds(found, args.output)
-    if found[0].missing:
-        print(
-            f"{args.run} is a run of {found[0].info['foreign']['program']}. It lacks: {'; '.join(found[0].missing)}."
-        )
+    if found[0].lacks:
+        print(found[0].lacks)
     else:
         print_table(found)
     print(f"\n{len(files)} files in {args.output}/: {', '.join(sorted({f.name for f in files}))}")
@@ -100,6 +98,7 @@ def personas(args: argparse.Namespace) -> None:
     from workbench.simulate import tau2
     from workbench.simulate.batch import personas_of
     from workbench.simulate.program import ProgramRejected
+    from workbench.simulate.scenarios import Scenario
     from workbench.simulate.tau2 import Task
 
     if args.n < 1:
@@ -112,7 +111,11 @@ def personas(args: argparse.Namespace) -> None:
         run = open_run(path)
         source = run.program(run.best)
         own = tasks_of(run) if run.settings.tasks and not args.domain else {}
-        args.domain = args.domain or run.settings.domain
+        domain = run.settings.domain
+        told = run.info.get("foreign", {}).get("contexts", {}).get(args.task)
+        if told and not args.domain:
+            own = {args.task: Scenario(args.task, domain, "train", told, {}, {})}
+        args.domain = args.domain or (domain if domain in tau2.DOMAINS else None)
     else:
         source = read_text(path)
     if own and args.task not in own:
