@@ -147,7 +147,7 @@ def page(lab: Lab, big: Path, huge: Path) -> None:
         tab.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + box["height"] - 5, steps=40)
         began = time.perf_counter()
         tab.mouse.up()
-        tab.locator("h4", has_text=" selected").wait_for()
+        tab.locator("[data-go=save]").wait_for()
         say("page: a brush, until what it selected is told", 1000 * (time.perf_counter() - began))
         say("page: points selected", int(tab.locator("h4").inner_text().split()[0].replace(",", "")), "")
         say("page: marks drawn with them", int(canvas.get_attribute("data-marks")), "", 10_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import polars as pl
 
@@ -23,27 +24,17 @@ def generations(runs: Sequence[Run]) -> pl.DataFrame:
     for run in runs:
         found = run.candidates.filter(status="accepted").sort("candidate_id")
         keep = ["candidate_id", "generation", "new_best", "n_personas", "island"]
-        for split, prefix in (("train", ""), ("validation", "validation_")):
-            for term in SCORES:
-                source = "validation_score" if (split, term) == ("validation", "rank") else f"{prefix}{term}"
-                low, high = (f"{source}_low", f"{source}_high")
-                bounds = [
-                    (pl.col(name) if name in found.columns else pl.lit(None, pl.Float64)).alias(end)
-                    for name, end in ((low, "low"), (high, "high"))
-                ]
-                best = pl.when(pl.col("new_best")).then(pl.col(source)).forward_fill()
-                frames.append(
-                    found.select(
-                        *keep,
-                        pl.lit(run.run_id).alias("run"),
-                        pl.lit(run.settings.seed).alias("seed"),
-                        pl.lit(split).alias("split"),
-                        pl.lit(term).alias("term"),
-                        pl.col(source).alias("value"),
-                        *bounds,
-                        (best if split == "train" else pl.lit(None, pl.Float64)).alias("best"),
-                    )
-                )
+        about = {"run": pl.lit(run.run_id), "seed": pl.lit(run.settings.seed)}
+        for split, term in product(("train", "validation"), SCORES):
+            trained = split == "train"
+            source = term if trained else f"validation_{'score' if term == 'rank' else term}"
+            ends = {end: f"{source}_{end}" for end in ("low", "high")}
+            bounds = {
+                e: pl.col(c) if c in found.columns else pl.lit(None, pl.Float64) for e, c in ends.items()
+            }
+            best = pl.when("new_best").then(source).forward_fill() if trained else pl.lit(None, pl.Float64)
+            what = {"split": pl.lit(split), "term": pl.lit(term), "value": pl.col(source)}
+            frames.append(found.select(*keep, **about, **what, **bounds, best=best))
     return pl.concat(frames).filter(pl.col("value").is_not_null())
 
 
@@ -64,37 +55,66 @@ def references(run: Run) -> pl.DataFrame:
     )
 
 
+def over_seeds(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return mean, low and high (worst and best run) of the best so far over runs: term, generation, runs and those.
+
+    ``frame`` is that of ``generations``. A run counts up to its own last generation.
+    """
+    train = frame.filter(split="train").sort("run", "term", "candidate_id")
+    ends = train.group_by("run", "term", "generation", maintain_order=True).agg(pl.col("best").last())
+    last = ends.group_by("run", "term", maintain_order=True).agg(last=pl.col("generation").max())
+    grid = last.with_columns(generation=pl.int_ranges(pl.col("last") + 1, dtype=pl.Int32)).explode(
+        "generation"
+    )
+    filled = grid.join(
+        ends, on=["run", "term", "generation"], how="left", maintain_order="left"
+    ).with_columns(pl.col("best").forward_fill().over("run", "term"))
+    best = pl.col("best").sort()
+    return (
+        filled.group_by("term", "generation", maintain_order=True)
+        .agg(runs=pl.len(), mean=best.mean(), low=best.min(), high=best.max())
+        .sort("term", "generation")
+    )
+
+
 def conditions(run: Run) -> pl.DataFrame:
-    """Return the held-out comparison in long form: condition, term, value, low, high, episodes, failed, faulty."""
+    """Return the held-out comparison in long form: condition, term, value, low, high, sound, episodes, failed, faulty.
+
+    ``sound`` is the value without faulty episodes, null where it is not measured. D1-D4 are shares here.
+    """
     wide = table(run)
+    null = pl.lit(None, pl.Float64)
+    counts = {"episodes": "n_episodes", "failed": "n_failed", "faulty": "n_faults"}
+
+    def rows(term: str, by: float = 1.0) -> pl.DataFrame:
+        ends = {
+            e: pl.col(f"{term}_{e}") if f"{term}_{e}" in wide.columns else null
+            for e in ("low", "high", "sound")
+        }
+        return wide.select("condition", term=pl.lit(term), value=pl.col(term) / by, **ends, **counts)
+
     terms = [c for c in wide.columns if f"{c}_low" in wide.columns]
-    rows = [
-        wide.select(
-            "condition",
-            pl.lit(term).alias("term"),
-            pl.col(term).alias("value"),
-            pl.col(f"{term}_low").alias("low"),
-            pl.col(f"{term}_high").alias("high"),
-            pl.col("n_episodes").alias("episodes"),
-            pl.col("n_failed").alias("failed"),
-            pl.col("n_faults").alias("faulty"),
-        )
-        for term in terms
-    ]
-    dims = [
-        wide.select(
-            "condition",
-            pl.lit(d).alias("term"),
-            (pl.col(d) / 100).alias("value"),
-            pl.lit(None, pl.Float64).alias("low"),
-            pl.lit(None, pl.Float64).alias("high"),
-            pl.col("n_episodes").alias("episodes"),
-            pl.col("n_failed").alias("failed"),
-            pl.col("n_faults").alias("faulty"),
-        )
-        for d in ("D1", "D2", "D3", "D4")
-    ]
-    return pl.concat([*rows, *dims]).filter(pl.col("value").is_not_null())
+    frames = [*map(rows, terms), *(rows(d, 100.0) for d in ("D1", "D2", "D3", "D4"))]
+    return pl.concat(frames).filter(pl.col("value").is_not_null())
+
+
+def outcomes(episodes: pl.DataFrame) -> pl.DataFrame:
+    """Return how simulated conversations end, by fifth of P(human): fifth, outcome, episodes, share.
+
+    ``episodes`` is that of :func:`episodes`. Outcomes: ``success``; ``user's fault``, when it failed and the simulated user
+    spoiled its own task; ``agent's``, when it failed and no fault was found in the user.
+    """
+    outcome = (
+        pl.when(pl.col("success"))
+        .then(pl.lit("success"))
+        .when(pl.col("fault").is_not_null())
+        .then(pl.lit("user's fault"))
+        .otherwise(pl.lit("agent's"))
+    )
+    known = episodes.filter(pl.col("likeness").is_not_null(), pl.col("success").is_not_null())
+    fifth = ((pl.col("likeness") * 5).floor().clip(0, 4) / 5).alias("fifth")
+    found = known.group_by(fifth, outcome.alias("outcome")).agg(episodes=pl.len()).sort("fifth", "outcome")
+    return found.with_columns(share=pl.col("episodes") / pl.col("episodes").sum().over("fifth"))
 
 
 def cells(run: Run) -> pl.DataFrame:

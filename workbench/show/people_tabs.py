@@ -255,7 +255,7 @@ def scores_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
         )
     parent = reader.get(c["parent"]) if c["parent"] in reader.at else None
     best = reader.best_so_far(reader.at[candidate_id])
-    parts = [f"<p>{esc(_came(c, parent, reader))}</p>"]
+    parts = []
     for term in ("rank", "fitness", "human_likeness", "coverage", "success"):
         rows: list[tuple[str, str, Any]] = [("this", "search", _triple(c, term))]
         if parent:
@@ -295,7 +295,10 @@ def scores_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
         notes.append(
             "<b>Human-likeness is above people's: a warning, not a triumph. Read its conversations.</b>"
         )
-    return "".join(parts) + "".join(f'<p class="dim">{n}</p>' for n in notes)
+    said = f"<p>{esc(_came(c, parent, reader))}</p>"
+    return (
+        said + f'<div class="dots">{"".join(parts)}</div>' + "".join(f'<p class="dim">{n}</p>' for n in notes)
+    )
 
 
 def _came(c: Mapping[str, Any], parent: Mapping[str, Any] | None, reader: Reader) -> str:
@@ -314,7 +317,7 @@ def _triple(c: Mapping[str, Any], term: str) -> tuple[float | None, float | None
 
 
 def _dots(title: str, rows: list[tuple[str, str, Any]]) -> str:
-    wide, left, row_high = 330, 0, 18
+    wide, left, row_high = 190, 6, 18
     lines = []
     first = rows[0][2][0]
     for i, (name, condition, (value, low, high)) in enumerate(rows):
@@ -334,7 +337,7 @@ def _dots(title: str, rows: list[tuple[str, str, Any]]) -> str:
             f'<text x="{left + wide + 12}" y="{y + 4}">{esc(name)}: {plus_minus(value, low, high)}{esc(delta)}</text>'
         )
     high_ = 12 + row_high * len(rows)
-    return f'<h5>{esc(title)}</h5><svg width="620" height="{high_}" viewBox="0 0 620 {high_}" role="img" aria-label="{esc(title)}">{"".join(lines)}</svg>'
+    return f'<section><h5>{esc(title)}</h5><svg width="440" height="{high_}" viewBox="0 0 440 {high_}" role="img" aria-label="{esc(title)}">{"".join(lines)}</svg></section>'
 
 
 def lineage_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
