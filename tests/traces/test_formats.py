@@ -30,7 +30,7 @@ def test_tau_usi_keeps_speech_and_tool_results_and_nothing_else():
         ("assistant", "Sorry to hear that. Your user id, please?"),
         ("user", "ada_moss_1234"),
         ("tool", '{"orders": ["#W1234567"]}'),
-        ("assistant", "One moment.\nShall I return the kettle of #W1234567?"),
+        ("assistant", "One moment.\n\nShall I return the kettle of #W1234567?"),
         ("user", "yes pls"),
         ("assistant", "Done, the kettle is on its way back."),
     ]

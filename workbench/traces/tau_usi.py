@@ -24,6 +24,7 @@ TERMS = "tau-usi: research and evaluation only, never for training a language mo
 
 _KEY = re.compile(r"(?P<domain>.+?)[_-](?P<task>\d+)(?:_ann\d+)?")
 _BLOCK = re.compile(r"<\|(\w+)\|>(.*?)(?:<\|/\1\|>|$)|<function=.*?(?:</function>|$)", re.DOTALL)
+_STRAY = re.compile(r"</?(?:commentary|analysis|final)>")  # of the agent's own markup
 _INSTRUCTION = re.compile(r"\*\*Instruction:\*\*(.*?)(?=\n\s*\*\*|\Z)", re.DOTALL)
 # People were told to end with /stop, and typed it in several ways.
 _STOP = re.compile(r"(?:\S\s+)?[/\\]\s*(?:stop|sop|stp|sto|top|stpo|sotp)\W*|stop\W*", re.IGNORECASE)
@@ -80,7 +81,7 @@ def _heard(role: str, text: str, dialogue: Dialogue) -> list[Message]:
             dialogue.scenario = (told[1] if told else block[2]).strip()
         else:
             dialogue.lost[f"<{kind}> blocks"] += 1
-    spoken = _BLOCK.sub("", text).strip()
+    spoken = re.sub(r"\n{3,}", "\n\n", _STRAY.sub("", _BLOCK.sub("", text))).strip()
     return [*results, *([(role, spoken)] if spoken else [])]
 
 
@@ -89,7 +90,7 @@ def _typed(text: str, dialogue: Dialogue) -> tuple[str, bool]:
     said: list[str] = []
     for line in text.strip().splitlines():
         plain = line.strip()
-        whole = _STOP.fullmatch(plain) if "/" in plain or not said else None
+        whole = _STOP.fullmatch(plain) if not said or {"/", "\\"} & set(plain) else None
         stop = whole or _STOP_AFTER.search(plain)
         if stop:
             dialogue.lost[COMMAND] += 1
