@@ -158,10 +158,8 @@ def _page(run: Run, sheets: Sequence[Table], drawn: dict[str, Any]) -> str:
     lead = [esc(origin.line)]
     if origin.rehearsed:
         lead.append(f'<span class="warn">{esc(REHEARSED)}</span>')
-    if run.missing:
-        lead.append(
-            f"A run of {esc(run.info['foreign']['program'])}. It lacks: {esc('; '.join(run.missing))}."
-        )
+    if run.lacks:
+        lead.append(esc(run.lacks))
     *held_out, search, failed = sheets
     pictures = [f'<figure id="fig-{n}">{figures.inline(c, f"{n}-")}</figure>' for n, c in drawn.items()]
     said = []
