@@ -48,9 +48,13 @@ class Domain(NamedTuple):
 def load(traces: Path, name: str) -> Domain:
     splits = json.loads((traces / "tau2" / f"split_tasks_{name}.json").read_text(encoding="utf-8"))
     split = {task: part for part in ("train", "test") for task in splits[part]}
-    people = fingerprints(traces / "human" / f"{name}.jsonl", split)
+    part = pl.col(TASK).replace_strict(split, default=None, return_dtype=pl.String).alias("split")
+    people = fingerprints(traces / "human" / f"{name}.jsonl").with_columns(part)
     files = sorted((traces / "simulated").glob(f"{name}_base_*.jsonl.gz"))
-    bases = {f.name.removesuffix(".jsonl.gz").removeprefix(f"{name}_base_"): fingerprints(f, split) for f in files}  # fmt: skip
+    bases = {
+        f.name.removesuffix(".jsonl.gz").removeprefix(f"{name}_base_"): fingerprints(f).with_columns(part)
+        for f in files
+    }
     return Domain(name, people, {k: b for k, b in bases.items() if len(b.filter(split="train"))})
 
 
