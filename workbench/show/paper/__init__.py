@@ -163,7 +163,14 @@ def page(matrix: Any, show: dict[str, Table | Figure | str], venue: str = "neuri
     sections.insert(
         4, ("The winners' programs", "Each step from the seed program to the winner.", descent(matrix))
     )
-    sections.insert(5, ("Conversations", "", conversations(matrix)))
+    sections.insert(
+        5,
+        (
+            "Conversations",
+            "The first batches of the seed program and of a winner, on train tasks.",
+            conversations(matrix),
+        ),
+    )
     sections.append(("Cite this", "", [f"<pre>{esc(cite(matrix))}</pre>"]))
     return html.page("Persona policies: tables and figures", lead, sections)
 
@@ -197,11 +204,12 @@ def conversations(matrix: Any) -> list[str]:
     if turns.is_empty():
         return [empty("No conversation ships with this matrix.")]
     blocks = []
-    for (name,), part in (
-        turns.sort("dialogue_id", "turn")
-        .partition_by("dialogue_id", as_dict=True, maintain_order=True)
-        .items()
+    for part in turns.sort("candidate_id", "dialogue_id", "turn").partition_by(
+        "candidate_id", "dialogue_id", maintain_order=True
     ):
-        spoken = part.filter(pl.col("role").is_in(["user", "assistant"]))
-        blocks.append(html.dialogue(spoken.select("role", "content").iter_rows(), str(name)))
+        row = part.row(0, named=True)
+        spoken = part.filter(pl.col("role").is_in(["user", "assistant"]), pl.col("content") != "")
+        end = row["fault"] or ("success" if row["success"] else "no success")
+        head = f"{row['domain']}, candidate {row['candidate_id']}, task {row['task_id']}, {row['persona_id']}: P(human) {row['likeness']:.2f}, {end}"
+        blocks.append(html.dialogue(spoken.select("role", "content").iter_rows(), head))
     return blocks
