@@ -53,26 +53,11 @@ PERSONAS: dict[str, Any] = {
 def episodes_frame(episodes: Sequence[Episode]) -> pl.DataFrame:
     """One row an episode, sorted by ``dialogue_id``; a failed one has no reward and no faults, and says why."""
     rows = [
-        {
-            "dialogue_id": e.job.dialogue_id,
-            "condition": e.job.condition,
-            "split": e.job.split,
-            "candidate_id": e.job.candidate_id,
+        {k: v for k, v in (vars(e.job) | vars(e)).items() if k in EPISODES}
+        | {
             "task_id": e.job.task.task_id,
-            "persona_id": e.job.persona_id,
-            "seed": e.job.seed,
-            "n_personas": e.job.n_personas,
             "needs_write": e.job.task.needs_write,
-            "reward": e.reward,
             "success": None if e.reward is None else e.reward >= 1,
-            "ended_by": e.ended_by,
-            "error": e.error,
-            "tokens_in": e.tokens_in,
-            "tokens_out": e.tokens_out,
-            "cost": e.cost,
-            "seconds": e.seconds,
-            "user_prompt": e.user_prompt,
-            "agent_prompt": e.agent_prompt,
             "policy_at": e.user_prompt.rindex(e.job.policy) if e.job.policy else None,
         }
         for e in episodes

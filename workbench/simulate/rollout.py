@@ -13,15 +13,11 @@ from workbench.simulate.seeds import derive
 
 NO_TOOL = tau2.ToolResult("Error: there are no tools here", error=True)
 ENDINGS = {"###STOP###": "stop", "###TRANSFER###": "transfer", "###OUT-OF-SCOPE###": "out_of_scope"}
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When an episode is cut: user turns, tool calls in one agent turn, tool errors in all."""
-
-    user_turns: int = 30
-    calls_per_turn: int = 20
-    tool_errors: int = 20
+USER_TURNS, CALLS_PER_TURN, TOOL_ERRORS = (
+    30,
+    20,
+    20,
+)  # when an episode is cut: calls in one turn, errors in all
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ class Episode:
         self.cost = None if self.cost is None or reply.cost is None else self.cost + reply.cost
 
 
-async def rollout(job: Job, client: Client, limits: Limits = Limits()) -> Episode:
+async def rollout(job: Job, client: Client) -> Episode:
     """Simulate one conversation.
 
     The agent greets; then user and agent alternate. The user's system prompt is
@@ -82,7 +78,7 @@ async def rollout(job: Job, client: Client, limits: Limits = Limits()) -> Episod
     episode.agent_prompt = job.task.agent_prompt
     began = time.perf_counter()
     try:
-        episode.ended_by = await _talk(episode, client, limits)
+        episode.ended_by = await _talk(episode, client)
     except LLMError as error:
         if error.kind == "cap":
             raise
@@ -91,7 +87,7 @@ async def rollout(job: Job, client: Client, limits: Limits = Limits()) -> Episod
     return episode
 
 
-async def _talk(episode: Episode, client: Client, limits: Limits) -> str:
+async def _talk(episode: Episode, client: Client) -> str:
     job = episode.job
     session, tools = job.task.session(), job.task.tools
     function = getattr(job.task, "agent", None)
@@ -107,7 +103,7 @@ async def _talk(episode: Episode, client: Client, limits: Limits) -> str:
     episode.messages.append({"role": "assistant", "content": tau2.GREETING})
     errors = request = 0
     ended = "turn_limit"
-    for _ in range(limits.user_turns):
+    for _ in range(USER_TURNS):
         request += 1
         reply = await client.chat(
             "user", user, seed=derive(job.seed, "user", request), temperature=job.temperature
@@ -123,7 +119,7 @@ async def _talk(episode: Episode, client: Client, limits: Limits) -> str:
             break
         agent.append({"role": "user", "content": text})
         answer = await function.reply(agent[1:]) if function else None
-        for _ in range(0 if function else limits.calls_per_turn):
+        for _ in range(0 if function else CALLS_PER_TURN):
             request += 1
             reply = await client.chat("agent", agent, seed=derive(job.seed, "agent", request), tools=tools)
             episode.take(reply)
@@ -144,7 +140,7 @@ async def _talk(episode: Episode, client: Client, limits: Limits) -> str:
                 errors += result.error
                 agent.append({"role": "tool", "tool_call_id": call.id, "content": result.content})
                 episode.messages.append({"role": "tool", "content": result.content})
-            if errors > limits.tool_errors:
+            if errors > TOOL_ERRORS:
                 break
         if answer is None:
             ended = "agent_limit"
