@@ -68,6 +68,13 @@ def generation(url: str, args: argparse.Namespace) -> None:
                 told("  peak memory of it, proportional, MiB", "< 450", text, memory["pss"] < 450)
 
 
+def flat(url: str, args: argparse.Namespace) -> None:
+    found = ours("generations", url=url, n=10, latency=0, proposals=1, workers=args.workers, steps=40)
+    own = found["resident"]
+    text = ", ".join(f"{own[i]:.0f}" for i in (0, 9, 19, 29, 39))
+    told("memory after generations 1, 10, 20, 30, 40, MiB", "flat", text, own[39] < 1.05 * own[9])
+
+
 def request(url: str, args: argparse.Namespace) -> None:
     found = ours("request_cpu", url=url)
     text = f"{found['ratio']:.2f}: {found['ours']:.2f} ms against {found['bare']:.2f} ms"
@@ -192,7 +199,7 @@ def main() -> int:
     parser.add_argument("--ppol", help="a Python in which ppol 0.1.1 is installed")
     parser.add_argument("--workers", type=int, default=64, help="requests in flight")
     parser.add_argument("--steps", type=int, default=5, help="generations timed in each part")
-    parser.add_argument("--only", default="generation,request,faults,throughput")
+    parser.add_argument("--only", default="generation,flat,request,faults,throughput")
     args = parser.parse_args()
     server = subprocess.Popen([sys.executable, str(HERE / "server.py")], stdout=subprocess.PIPE, text=True)
     try:
@@ -200,7 +207,7 @@ def main() -> int:
         url = f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
         load = ", ".join(f"{x:.1f}" for x in os.getloadavg())
         print(f"{os.cpu_count()} cores, load {load}, {time.strftime('%Y-%m-%d %H:%M')}\n")
-        for part in (generation, request, faults, throughput):
+        for part in (generation, flat, request, faults, throughput):
             if part.__name__ in args.only.split(","):
                 part(url, args)
     finally:

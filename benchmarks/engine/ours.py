@@ -98,13 +98,14 @@ def generations(
         with Search(Path(folder) / "run", plain) as search:
             search.step()
             tell(url, **CLEAN | {"latency": latency} | faults)
-            memory, walls, cpus = Memory(), [], []
+            memory, walls, cpus, resident = Memory(), [], [], []
             made: list[dict[str, Any]] = []
             for _ in range(steps):
                 wall, cpu = time.perf_counter(), time.process_time()
                 made += search.step()
                 walls.append(time.perf_counter() - wall)
                 cpus.append(time.process_time() - cpu)
+                resident.append(psutil.Process().memory_info().rss / 2**20)
             seen = counted(url)
             tell(url, **CLEAN)
         return {
@@ -115,6 +116,7 @@ def generations(
             "rejected": sum(c["status"] == "rejected" for c in made),
             "candidates": len(made),
             "memory": memory.stop(),
+            "resident": resident,
             "server": seen,
             "digest": store.digest(Path(folder) / "run"),
         }
