@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 from workbench.cli import main
 from workbench.errors import WorkbenchError
-from workbench.evolve import conditions
+from workbench.evolve import conditions, store
 from workbench.evolve.run import open_run
 from workbench.evolve.search import Search
 from workbench.evolve.settings import Settings
@@ -27,6 +28,7 @@ from workbench.simulate import agent as agents
 from workbench.simulate import tau2
 from workbench.simulate.agent import Agent, load_agent
 from workbench.simulate.batch import Label, simulate
+from workbench.simulate.machines import Machines
 from workbench.simulate.scenarios import Scenario, from_plain, pools, read_scenarios, sizes
 
 BAKERY = Path(__file__).parents[2] / "docs/formats/examples/bakery"
@@ -233,6 +235,19 @@ def test_a_search_with_scenarios_reference_and_agent_of_ones_own_goes_on_without
     assert table.filter(pl.col("condition") != "humans")["success"].null_count() == 4
     assert run.humans.equals(own.load(reference).humans)
     assert run_panel(run)["condition"].to_list()[:2] == ["people", "editor"]
+
+
+def test_scenarios_and_a_named_agent_travel_to_other_machines(tmp_path, reference, monkeypatch):
+    monkeypatch.chdir(BAKERY)
+    monkeypatch.delitem(sys.modules, "agent", raising=False)
+    given = {"tasks": "scenarios.jsonl", "reference": reference, "agent": "agent:reply"}
+    with Search(tmp_path / "alone", SMALL, **given) as search:
+        search.step()
+    with ThreadPoolExecutor(2) as pool:
+        machines = Machines(pool, 2)
+        with Search(tmp_path / "two", SMALL, machines=machines, **given) as search:
+            search.step()
+    assert store.digest(tmp_path / "alone") == store.digest(tmp_path / "two")
 
 
 def test_what_is_brought_is_part_of_what_the_run_is(tmp_path, reference):
