@@ -340,8 +340,8 @@ def cost_of_realism(episodes: pl.DataFrame) -> str:
     verb = "costs" if high - low < -0.02 else "raises" if high - low > 0.02 else "does not move"
     users = (high - low) - (high_sound - low_sound)
     return (
-        f"Realism {verb} success: {share(low)} below P(human) .5, {share(high)} above; "
-        f"the user's own faults make {change(users)} of {change(high - low)}"
+        f"Realism {verb} success ({share(low)} below P(human) .5, {share(high)} above); "
+        f"the user's faults make {change(users)} of it"
     )
 
 
