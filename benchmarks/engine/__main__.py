@@ -115,6 +115,10 @@ def throughput(url: str, args: argparse.Namespace) -> None:
     rate = found["episodes"] / statistics.median(found["seconds"])
     memory = found["memory"]
     told(f"episodes/s, 5 candidates in flight, {args.workers} workers", "", f"{rate:.1f}")
+    more = {"proposals": 5, "workers": 4 * args.workers, "steps": args.steps, "processes": 2}
+    wide = ours("generations", url=url, n=10, latency=50, **more)
+    other = wide["episodes"] / statistics.median(wide["seconds"])
+    told(f"  the same in two worker processes of dask, {4 * args.workers} in flight", "", f"{other:.1f}")
     text = f"{memory['pss']:.0f} (resident: {memory['own']:.0f}; with workers {memory['rss']:.0f})"
     told("  peak memory of it, proportional, MiB", "< 450", text, memory["pss"] < 450)
     if not args.ppol:

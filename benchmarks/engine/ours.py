@@ -12,15 +12,18 @@ import tempfile
 import threading
 import time
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import psutil
+from distributed import LocalCluster
 
 from workbench.evolve import store
 from workbench.evolve.search import Search
 from workbench.evolve.settings import Settings
 from workbench.llm.roles import ROLES, Endpoint
+from workbench.simulate.machines import dask
 
 
 def tell(url: str, **what: float) -> None:
@@ -89,13 +92,25 @@ def settings(url: str, n: int, *, proposals: int = 1, concurrency: int = 64) -> 
 
 
 def generations(
-    url: str, n: int, latency: float, *, proposals: int, workers: int, steps: int, **faults: float
+    url: str,
+    n: int,
+    latency: float,
+    *,
+    proposals: int,
+    workers: int,
+    steps: int,
+    processes: int = 0,
+    **faults: float,
 ) -> Any:
     """Time generations of a run; the base episodes and generation 0 come before, without latency."""
     tell(url, **CLEAN)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         plain = settings(url, n, proposals=proposals, concurrency=workers)
-        with Search(Path(folder) / "run", plain) as search:
+        machines = None
+        if processes:
+            cluster = LocalCluster(n_workers=processes, threads_per_worker=12, dashboard_address=None)
+            machines = stack.enter_context(dask(stack.enter_context(cluster).scheduler_address))
+        with Search(Path(folder) / "run", plain, machines=machines) as search:
             search.step()
             tell(url, **CLEAN | {"latency": latency} | faults)
             memory, walls, cpus, resident = Memory(), [], [], []
