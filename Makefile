@@ -11,8 +11,9 @@ RUN ?= runs/demo
 DOMAIN ?= retail
 SEED ?= 7
 GENERATIONS ?= 48
+JOBS ?= 2
 
-.PHONY: help setup demo lab test test-server test-formats test-ppol latex lint format clean
+.PHONY: help setup demo lab test test-server test-formats test-ppol paper paper-rerun latex lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -45,6 +46,12 @@ $(SERVER)/.ready: tests/llm/tiny_model.py
 
 test-server: setup $(SERVER)/.ready ## run the client against a real server with a tiny random model
 	@WORKBENCH_SERVER_PYTHON=$(abspath $(SERVER)/bin/python) $(BIN)/python -m pytest tests/llm/test_real_server.py
+
+paper: setup ## draw every table and figure of figures/ from the run that ships in data/paper_run
+	@$(BIN)/workbench paper data/paper_run -o figures
+
+paper-rerun: setup ## run the shipped plan again into runs/paper, offline, and compare with the shipped frames
+	@$(BIN)/workbench paper data/plans/rehearsal.toml -o runs/paper --jobs $(JOBS) --against data/paper_run
 
 latex: ## a PDF of all tables and figures from figures/ (Debian: texlive-latex-base, -latex-recommended, -fonts-recommended)
 	@command -v pdflatex > /dev/null || { echo "pdflatex is missing; on Debian and Ubuntu: apt-get install --no-install-recommends texlive-latex-base texlive-latex-recommended texlive-fonts-recommended"; exit 1; }
