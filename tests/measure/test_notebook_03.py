@@ -10,6 +10,7 @@ import pytest
 
 from workbench.show import people
 from workbench.show.figures import save
+from workbench.show.panels import trace_indices
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "03_humans_and_simulators.ipynb"
 
@@ -67,8 +68,16 @@ def test_the_notebook_needs_no_traces_and_holds_no_output():
     assert not any(cell.outputs for cell in code)
     assert all(len(cell.source.splitlines()) <= 20 for cell in code)
     guarded = [cell.source for cell in code if "trace" in cell.source]
-    assert len(guarded) == 1
-    assert "if folder else" in guarded[0]
+    assert len(guarded) == 2
+    assert all("if folder else" in source for source in guarded)
+
+
+def test_neighbors_measures_stand_beside_people_on_real_traces(traces):
+    table = trace_indices(traces, "airline")
+    assert table["who"].to_list() == ["people", *map(people.label, people.names("airline"))]
+    assert table.drop("who").tail(4).select(pl.all().is_between(0, 100).all()).row(0) == (True,) * 8
+    assert table["USI"][0] is None, "people are the yardstick"
+    assert table["USI"][1:].max() < 80
 
 
 def test_fault_rates_are_shares_of_all_dialogues_of_a_simulator():

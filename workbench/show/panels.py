@@ -10,12 +10,15 @@ from workbench.errors import WorkbenchError
 from workbench.evolve.run import Run
 from workbench.evolve.scoring import simulated
 from workbench.evolve.start import tasks_of
+from workbench.measure import usi
 from workbench.measure.discriminator import Discriminator
 from workbench.measure.editor import edit
 from workbench.measure.fresh import Embed
 from workbench.measure.panel import EDITOR, dossier, panel
 from workbench.measure.reference import humans, simulators
+from workbench.measure.userlm import first_turn_diversity, intent_overlap
 from workbench.show import people
+from workbench.simulate import tau2
 from workbench.traces import read_scenarios, read_traces
 
 SHOWN = (
@@ -106,6 +109,43 @@ def trace_panel(folder: str | Path, domain: str, file: str) -> pl.DataFrame:
         pl.col(pl.Float64).round(2).cast(pl.String), pl.col(pl.Int64).cast(pl.String)
     )
     return rounded.transpose(include_header=True, header_name="measure", column_names="condition")
+
+
+def trace_indices(folder: str | Path, domain: str) -> pl.DataFrame:
+    """Judge the base simulators of a domain by two neighbors' measures, which need the dialogues themselves.
+
+    Columns: who; D1 to D4, 1-ECE and USI of arXiv:2603.11245 with this project's lists, in percent (five terms: simulators
+    answered no survey; difficulty is pooled over tasks with five runs or more); first_turn_diversity and
+    intent_overlap of arXiv:2510.06552, people's beside them.
+    """
+    told = {task_id: task.context for task_id, task in tau2.load(domain).tasks.items()}
+    scenario = pl.col("tau2_task_id").replace_strict(told, default=None, return_dtype=pl.String)
+    key = {"task": "tau2_task_id"}
+    known = simulators(domain).filter(pl.col("trait").is_null(), variant="as_found")
+    difficulty = usi.pooled_difficulty(known, at_least=5, **key)
+    files = {"people": Path(folder) / "human" / f"{domain}.jsonl"}
+    files |= {
+        people.label(name): Path(folder) / "simulated" / f"{name}.jsonl.gz" for name in people.names(domain)
+    }
+    rows, persons = [], pl.DataFrame()
+    for who, path in files.items():
+        turns = read_traces(path).collect()
+        about = turns.unique("dialogue_id").select("dialogue_id", "tau2_task_id", "reward", scenario=scenario)
+        prints = usi.fingerprint_usi(turns).join(about, on="dialogue_id").sort("dialogue_id")
+        row: dict[str, str | float] = {"who": who}
+        if who == "people":
+            persons = prints
+        else:
+            terms = usi.dice_usi(prints, persons, **key)
+            terms["1-ECE"] = 100 * (1 - usi.calibration_error(prints, persons, difficulty, **key))
+            row |= terms | {"USI": usi.usi(terms)}
+        words = {
+            "first_turn_diversity": first_turn_diversity(turns),
+            "intent_overlap": intent_overlap(turns, about),
+        }
+        rows.append(row | words)
+    columns = ("who", "D1", "D2", "D3", "D4", "1-ECE", "USI", *words)
+    return pl.DataFrame(rows, infer_schema_length=None).select(columns)
 
 
 def _dossier(run: Run, name: str, *, control: bool) -> pl.DataFrame:
