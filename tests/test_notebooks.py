@@ -12,6 +12,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from foreign_runs import ppol_run
 from in_browser import Lab, browser_page, chromium, jupyterlab, theme
 
 from workbench.show.stepping import TABS
@@ -241,6 +242,22 @@ def test_hostile_text_does_not_run_in_jupyterlab(page: Any, lab: Lab, small: Pat
     view.get_by_text("<script>window.hacked=1</script>").first.wait_for()
     assert page.evaluate("window.hacked") is None
     assert page.locator(".wb script, .wb img, .wb svg[onload]").count() == 0
+
+
+def test_stepping_through_a_run_of_ppol_in_jupyterlab(page: Any, lab: Lab, tmp_path: Path) -> None:
+    folder = ppol_run(tmp_path / "run")
+    lab.cells(page, "ppol.ipynb", f"import workbench as wb\nwb.show.stepper(wb.open_run({str(folder)!r}))")
+    view = page.locator(".wb").first
+    view.get_by_text("A run of ppol. It lacks:").wait_for()
+    view.locator(".wb-card h4").filter(has_text="0005").wait_for()
+    view.locator("table.diff").get_by_text("variant 5").first.wait_for()
+    page.keyboard.press("Home")
+    view.locator("[data-go='c:0001']").first.click()
+    view.locator(".wb-card h4").filter(has_text="0001").wait_for()
+    assert ".40" in view.locator(".wb-card").inner_text()  # its human-likeness
+    view.locator("[data-go='tab:personas']").click()
+    view.get_by_text("Policy 0 of evaluation 2.").first.wait_for()
+    _shot(view, "stepper_ppol")
 
 
 def test_scores_are_drawn_in_jupyterlab(page: Any, lab: Lab) -> None:

@@ -121,8 +121,9 @@ def _of_run(choice: Choice, counts: Counter[str]) -> Iterator[Dialogue]:
     for name in [name for name, n in counts.items() if not n]:
         del counts[name]
     grouped = _said(messages.join(kept.select("dialogue_id"), on="dialogue_id", how="semi"), counts)
+    by_function = bool(choice.source.settings.agent)  # it has no prompt; the column says so in words
     for row in kept.sort("dialogue_id").iter_rows(named=True):
-        prompts = {"assistant": row["agent_prompt"], "user": row["user_prompt"]}
+        prompts = {"assistant": None if by_function else row["agent_prompt"], "user": row["user_prompt"]}
         yield Dialogue(row["dialogue_id"], grouped.get(row["dialogue_id"], []), prompts, row["ended_by"])
 
 
