@@ -37,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         fresh_line()
         print(
-            "workbench: stopped; what was finished is kept, and 'workbench resume' goes on.", file=sys.stderr
+            "workbench: stopped; what was finished is kept: the same command goes on, or 'workbench resume'.",
+            file=sys.stderr,
         )
         return 130
     except BrokenPipeError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.commands import Add
 from workbench.errors import WorkbenchError
@@ -111,13 +111,13 @@ def _announce(plan: Plan) -> None:
     )
     for row in rows.iter_rows(named=True):
         print(f"  {_line(row)}  {row['len']} × {', '.join(row[c] for c in by)}")
-    total = table.select(*sums, pl.col("cost").sum()).row(0, named=True)
-    known = "" if not table["cost"].has_nulls() else " of the prices that are known"
-    print(f"  {_line(total)}  in all{known}")
+    known = table["cost"].drop_nulls()
+    total = table.select(sums).row(0, named=True) | {"cost": known.sum() if len(known) else None}
+    print(f"  {_line(total)}  in all{', known prices only' if 0 < len(known) < len(table) else ''}")
 
 
-def _line(row: dict[str, float]) -> str:
-    money = "  unknown price" if row["cost"] is None else f"{row['cost']:>14,.2f}$"
+def _line(row: dict[str, Any]) -> str:
+    money = " unknown price" if row["cost"] is None else f"${row['cost']:>13,.2f}"
     return (
         f"{row['episodes']:>8,} episodes {row['requests']:>10,} requests "
         f"{row['tokens_in'] / 1e6:9.1f}M in {row['tokens_out'] / 1e6:7.2f}M out {money}"
@@ -137,7 +137,7 @@ def _layout(prints: pl.DataFrame) -> pl.DataFrame:
         people = (part["condition"] == "humans").to_numpy()
         everyone = np.ones(len(part), dtype=bool)
         vectors = standardized(part.select(FEATURES).to_numpy(), people)
-        flat = {"pca": pca(vectors, everyone), "umap": umap(vectors, everyone)}
+        flat: dict[str, Any] = {"pca": pca(vectors, everyone), "umap": umap(vectors, everyone)}
         columns = {
             f"{name}_{axis}": xy[:, i].astype(float)
             for name, xy in flat.items()

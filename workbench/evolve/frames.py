@@ -18,6 +18,7 @@ from workbench.evolve.matrix import FORMAT, FRAMES, INFO, Matrix, is_complete, o
 from workbench.evolve.plan import MAIN, Cell, Plan
 from workbench.evolve.progress import Progress
 from workbench.evolve.run import Run, open_run
+from workbench.evolve.settings import differences as differing
 from workbench.llm import loop
 from workbench.measure import FEATURES
 from workbench.measure.coverage import Cloud
@@ -82,7 +83,7 @@ def write(
     WorkbenchError
         When no main search got as far as a held-out result.
     """
-    have = [cell for cell in plan.cells if (root / cell.folder / "run.json").exists()]
+    have = [cell for cell in plan.cells if _is_of(root, cell)]
     found = on_workers(partial(_of_cell, panel=panel), root, plan, have, jobs)
     parts = dict(zip((cell.name for cell in have), found, strict=True))
     if not any(cell.search == MAIN and len(parts[cell.name]["conditions"]) for cell in have):
@@ -101,6 +102,12 @@ def write(
         store.write_frames(part, {name: _rounded(frames[name], name) for name in FRAMES})
         store.write_json(part / INFO, _info(plan, root, have))
     return Matrix(folder)
+
+
+def _is_of(root: Path, cell: Cell) -> bool:
+    """Tell whether a cell has a run, and one with the plan's settings: that of an earlier plan shows nothing."""
+    path = root / cell.folder
+    return (path / "run.json").exists() and not differing(open_run(path).settings, cell.settings)
 
 
 def _of_cell(root: Path, plan: Plan, cell: Cell, tick: Callable[[Progress], None], *, panel: Panel) -> Frames:
