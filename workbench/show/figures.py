@@ -81,10 +81,8 @@ def _inner(figure: Figure, venue: str) -> float:
     """Find the width of a panel; what axes and legends take is known once drawn."""
     width = style.width(venue, wide=figure.wide)
     inner = width / figure.panels - 40
-    for _ in range(3):
+    for _ in range(2):
         found = _width(_svg(figure.draw(inner), paper=True))
-        if abs(found - width) <= 0.5:
-            break
         inner = max(20.0, inner + (width - found) / figure.panels)
     return inner
 
@@ -116,10 +114,9 @@ def save(
     paths = {kind: folder / f"{name}.{kind}" for kind in ("svg", "png", "pdf")}
     same = paths["svg"].exists() and paths["svg"].read_text() == svg
     paths["svg"].write_text(svg)
-    spec = finished(chart, paper=paper)
-    paths["png"].write_bytes(vl_convert.vegalite_to_png(spec, scale=2))
+    paths["png"].write_bytes(vl_convert.svg_to_png(svg, scale=2))
     if not (same and paths["pdf"].exists()):
-        paths["pdf"].write_bytes(vl_convert.vegalite_to_pdf(spec))
+        paths["pdf"].write_bytes(vl_convert.svg_to_pdf(svg))
     return list(paths.values())
 
 

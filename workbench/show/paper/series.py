@@ -9,7 +9,7 @@ import polars as pl
 from workbench.measure import FEATURES
 from workbench.measure.alignment import human_ceiling
 from workbench.measure.reference import DOMAINS, humans
-from workbench.show.paper.numbers import ALIGNMENT, CELL, MAIN, main, paper_rows
+from workbench.show.paper.numbers import ALIGNMENT, CELL, MAIN, paper_rows
 from workbench.show.style import LOOKS
 from workbench.show.typeset import plain
 
@@ -64,7 +64,6 @@ def paper_gains() -> pl.DataFrame:
 
 def dimensions(matrix: Any) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return D1–D4 of the conditions (mean and range over seeds), and of halves of the people, by domain."""
-    found = main(matrix, equal_n=False).filter(pl.col("seeds") > 0)
     by_seed = matrix.conditions.filter(search=MAIN)
     parts = [
         by_seed.group_by(*CELL, "condition")
@@ -74,7 +73,7 @@ def dimensions(matrix: Any) -> tuple[pl.DataFrame, pl.DataFrame]:
     ]
     bands = [
         human_ceiling(humans(domain)).filter(pl.col("term").is_in(ALIGNMENT[:4])).with_columns(domain=pl.lit(domain))
-        for domain in sorted(set(found["domain"]) & set(DOMAINS))
+        for domain in sorted(set(by_seed["domain"]) & set(DOMAINS))
     ]  # fmt: skip
     keep = ["domain", "term", "value", "low", "high"]
     band = pl.concat(bands).select(keep) if bands else pl.DataFrame(schema=dict.fromkeys(keep, pl.Float64))

@@ -35,11 +35,11 @@ _MARKS = (
 
 def tables(matrix: Any) -> list[Table]:
     """Return every table of the paper, in the order of reading."""
-    origin = origin_of(matrix)
+    origin, protocol = origin_of(matrix), numbers.main(matrix, equal_n=False)
     return [
-        main(matrix, origin, equal_n=False),
-        main(matrix, origin, equal_n=True),
-        beside_paper(matrix, origin),
+        main(matrix, protocol, origin, equal_n=False),
+        main(matrix, numbers.main(matrix, equal_n=True), origin, equal_n=True),
+        beside_paper(protocol, origin),
         goodhart(matrix, origin),
         discriminator(matrix, origin),
         features(matrix, origin),
@@ -49,9 +49,8 @@ def tables(matrix: Any) -> list[Table]:
     ]
 
 
-def main(matrix: Any, origin: Origin, *, equal_n: bool) -> Table:
-    """Main results (the paper's Tables 1, 3 and 4), by the paper's protocol or at equal N."""
-    found = numbers.main(matrix, equal_n=equal_n)
+def main(matrix: Any, found: pl.DataFrame, origin: Origin, *, equal_n: bool) -> Table:
+    """Main results (the paper's Tables 1, 3 and 4), by the paper's protocol or at equal N; ``found`` by ``numbers.main``."""
     rows, bold = [], set()
     part = found.filter(pl.col("condition").is_in(SIMULATED)).group_by(CELL).agg(pl.col(MEASURES).max())
     best = {(r["domain"], r["simulator"]): r for r in part.to_dicts()}
@@ -80,9 +79,10 @@ def main(matrix: Any, origin: Origin, *, equal_n: bool) -> Table:
     return Table(file, title, pl.DataFrame(rows), note.strip(), origin, frozenset(bold), "Setting", found)
 
 
-def beside_paper(matrix: Any, origin: Origin) -> Table:
-    """Ours beside the paper's, by its protocol."""
-    ours = numbers.main(matrix, equal_n=False).select("domain", "condition", "seeds", "planned", *_with_std(MEASURES), source=pl.format("ours, {}", "simulator"))  # fmt: skip
+def beside_paper(found: pl.DataFrame, origin: Origin) -> Table:
+    """Ours beside the paper's, by its protocol; ``found`` by ``numbers.main``."""
+    source = pl.format("ours, {}", "simulator")
+    ours = found.select("domain", "condition", "seeds", "planned", *_with_std(MEASURES), source=source)
     theirs = (
         numbers.paper_rows()
         .rename({"user_simulator": "source"})
@@ -90,14 +90,14 @@ def beside_paper(matrix: Any, origin: Origin) -> Table:
     )
     both = pl.concat([ours.sort("source"), theirs.sort("source")], how="diagonal")
     sources = both["source"].unique(maintain_order=True)
-    found = {(r["domain"], r["condition"], r["source"]): r for r in both.to_dicts()}
+    cell = {(r["domain"], r["condition"], r["source"]): r for r in both.to_dicts()}
     rows = []
     for domain in ours["domain"].unique().sort():
         for m, head in HEADS.items():
             for condition in numbers.PAPER:
                 cells = {"Measure": f"{domain}: {head}", "Condition": name(condition)}
                 for source in sources:
-                    got = found.get((domain, condition, source))
+                    got = cell.get((domain, condition, source))
                     value = spread(got, m, 1 if m in ALIGNMENT else 3) if got else "–"
                     cells[source] = value or absent(got)  # type: ignore[arg-type]
                 rows.append(cells)
