@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
@@ -53,15 +55,6 @@ def alignment_interval(
 
     A task's people and simulated users come and go together; dialogues without a task count as a task each.
 
-    Parameters
-    ----------
-    fingerprints, humans
-        Frames with the 19 features and a task column.
-    task
-        Its name.
-    resamples, seed
-        Of the bootstrap (percentile).
-
     Returns
     -------
     DataFrame
@@ -85,17 +78,9 @@ def alignment_interval(
     totals = [draws @ table for table in tables]
     usable = (totals[0][:, -1] > 0) & (totals[1][:, -1] > 0)
     found = _terms(*(total[usable, :-1] / total[usable, -1:] for total in totals))
-    low, high = np.quantile(found, [0.025, 0.975], axis=0)
     n = [int(table[:, -1].sum()) for table in tables]
-    value = alignment(fingerprints, humans)
-    columns = {
-        "term": TERMS,
-        "value": [value[t] for t in TERMS],
-        "low": low,
-        "high": high,
-        "std": found.std(axis=0, ddof=1),
-    }
-    return pl.DataFrame(columns).with_columns(n_simulated=n[0], n_people=n[1], n_tasks=len(names))
+    value = list(alignment(fingerprints, humans).values())
+    return _table(value, found).with_columns(n_simulated=n[0], n_people=n[1], n_tasks=len(names))
 
 
 def human_ceiling(
@@ -124,15 +109,9 @@ def human_ceiling(
         order = rng.permutation(len(table))
         halves = [table[part].sum(axis=0) for part in np.array_split(order, 2)]
         found.append(_terms(*(half[:-1] / half[-1] for half in halves)))
-    low, high = np.quantile(found, [0.025, 0.975], axis=0)
-    columns = {
-        "term": TERMS,
-        "value": np.mean(found, axis=0),
-        "low": low,
-        "high": high,
-        "std": np.std(found, axis=0, ddof=1),
-    }
-    return pl.DataFrame(columns).with_columns(n_people=len(humans), n_tasks=len(table))
+    return _table(np.mean(found, axis=0), np.array(found)).with_columns(
+        n_people=len(humans), n_tasks=len(table)
+    )
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -140,6 +119,13 @@ def dice(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     a, b = np.abs(a), np.abs(b)
     total = a + b
     return np.where(total == 0, 1.0, 2 * np.minimum(a, b) / np.where(total == 0, 1.0, total))
+
+
+def _table(value: Sequence[float] | np.ndarray, found: np.ndarray) -> pl.DataFrame:
+    """Lay out terms with the 95 % interval and deviation of their draws."""
+    low, high = np.quantile(found, [0.025, 0.975], axis=0)
+    std = np.std(found, axis=0, ddof=1)
+    return pl.DataFrame({"term": TERMS, "value": value, "low": low, "high": high, "std": std})
 
 
 def _terms(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,8 @@ from workbench.measure.fingerprint import ordered
 from workbench.measure.lexicon import lexicon, normalize
 
 FILE = Path(__file__).with_name("faults.toml")
-FAULTS = (
-    "empty_turn",
-    "role_swap",
-    "invented_identifier",
-    "claimed_action",
-    "repeated_turn",
-    "goal_undelivered",
-    "stopped_early",
-)
+FAULTS = ("empty_turn", "role_swap", "invented_identifier", "claimed_action", "repeated_turn", "goal_undelivered",
+          "stopped_early")  # fmt: skip
 """Names of the faults, in the order that decides between two shown by one turn."""
 COLUMNS = (*FAULTS, "goal_pieces", "goal_delivered", "fault")
 
@@ -207,21 +200,16 @@ def pieces(scenario: str) -> tuple[frozenset[str], ...]:
         main = re.split(
             r"\b(?:if|unless|otherwise|because|since|so that|but|as long as)\b", clause, flags=re.IGNORECASE
         )[0]
-        words = {_stem(word) for word in _words(main) if word not in COMMON and len(word) > 1}
+        words = {
+            re.sub(_ENDINGS, r"\1", word)
+            for word in (w.strip("'_") for w in re.findall(r"[a-z0-9_']+", main.lower().replace("’", "'")))
+            if word not in COMMON and len(word) > 1
+        }
         things = words - _ACTS
         telling = len(things) > 1 or any(map(str.isdigit, "".join(things)))
         if words & _ACTS and telling and not _ASIDE.match(main):
             found.append(frozenset(things))
     return tuple(found)
-
-
-def _words(text: str) -> Iterator[str]:
-    for word in re.findall(r"[a-z0-9_']+", text.lower().replace("’", "'")):
-        yield word.strip("'_")
-
-
-def _stem(word: str) -> str:
-    return re.sub(_ENDINGS, r"\1", word)
 
 
 def _invented(frame: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:
@@ -230,22 +218,15 @@ def _invented(frame: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:
     A slip (much the same as a known one) is none. Where an earlier message was cut, or the agent's side is missing,
     nothing can be said about later turns.
     """
-    hits = frame.filter(role="user").filter(pl.col("content").str.contains(r"\d|@"))
-    suspects = (
-        hits.join(facts.filter(pl.col("scenario").is_not_null()), on="dialogue_id")["dialogue_id"]
-        .unique()
-        .sort()
-    )
-    scenario = dict(facts.select("dialogue_id", "scenario").iter_rows())
-    rows = []
-    for (name,), part in (
-        frame.filter(pl.col("dialogue_id").is_in(suspects)).partition_by("dialogue_id", as_dict=True).items()
-    ):
-        turn = _first_invented(part.select("turn", "role", "content").iter_rows(), scenario[name] or "")
-        rows.append((name, turn))
-    return pl.DataFrame(
-        rows, schema={"dialogue_id": pl.String, "invented_identifier": pl.Int64}, orient="row"
-    )
+    named = (pl.col("role") == "user") & pl.col("content").str.contains(r"\d|@")
+    known = dict(facts.drop_nulls("scenario").select("dialogue_id", "scenario").iter_rows())
+    suspects = frame.filter(named.any().over("dialogue_id"), pl.col("dialogue_id").is_in(list(known)))
+    rows = [
+        (name, _first_invented(part.select("turn", "role", "content").iter_rows(), known[name]))
+        for (name,), part in suspects.partition_by("dialogue_id", as_dict=True).items()
+    ]
+    kinds = {"dialogue_id": pl.String, "invented_identifier": pl.Int64}
+    return pl.DataFrame(rows, schema=kinds, orient="row")
 
 
 def _first_invented(messages: Iterable[tuple[int, str, str]], scenario: str) -> int | None:

@@ -15,29 +15,16 @@ DATA = Path(__file__).resolve().parents[2] / "data"
 
 DOMAINS = ("airline", "retail")
 SURVEY: dict[str, tuple[tuple[str, ...], ...]] = {
-    "task_success": (
-        ("No - Task failed",),
-        ("No - Due to a policy issue, which the agent clearly explained",),
-        ("Partially - Some progress",),
-        ("Yes - Task completed",),
-        ("Fully - Exceeded expectations",),
-    ),
-    "efficiency": (
-        ("Very inefficient - Too many steps",),
-        ("Somewhat inefficient",),
-        ("About right",),
-        ("Very efficient",),
-    ),
+    "task_success": (("No - Task failed",), ("No - Due to a policy issue, which the agent clearly explained",),
+                     ("Partially - Some progress",), ("Yes - Task completed",), ("Fully - Exceeded expectations",)),
+    "efficiency": (("Very inefficient - Too many steps",), ("Somewhat inefficient",), ("About right",), ("Very efficient",)),
     "question_amount": (("Too few", "Too many"), ("About right",)),
     "answer_effort": (("High",), ("Medium",), ("Low",)),
     "human_like": (("No",), ("Partially",), ("Yes",)),
     "interaction_flow": (("Not smooth",), ("OK",), ("Smooth",), ("Excellent",)),
-    "overall": tuple(
-        (f"{n} ({word})",)
-        for n, word in enumerate(("Very poor", "Poor", "Acceptable", "Good", "Excellent"), 1)
-    ),
+    "overall": (("1 (Very poor)",), ("2 (Poor)",), ("3 (Acceptable)",), ("4 (Good)",), ("5 (Excellent)",)),
     "reuse": (("Absolutely no",), ("No",), ("Maybe",), ("Yes",), ("Absolutely yes",)),
-}
+}  # fmt: skip
 """The eight questions that people answered after a conversation, and their options from worst to best."""
 
 ANSWERS = tuple(f"survey_{item}" for item in SURVEY)
@@ -52,21 +39,8 @@ COLUMNS = (
     "reward",
     *ANSWERS,
 )
-SIMULATED = (
-    *(
-        "file",
-        "variant",
-        "dialogue_id",
-        "source",
-        "domain",
-        "task_id",
-        "tau2_task_id",
-        "split",
-        "trial",
-        "trait",
-    ),
-    *("user_model", "reward", "fault", *FEATURES),
-)
+SIMULATED = ("file", "variant", "dialogue_id", "source", "domain", "task_id", "tau2_task_id", "split", "trial", "trait",
+             "user_model", "reward", "fault", *FEATURES)  # fmt: skip
 
 
 def humans(domain: str) -> pl.DataFrame:

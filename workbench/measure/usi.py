@@ -30,18 +30,11 @@ CUTS = (0.2, 0.4, 0.6, 0.8)  # of task difficulty
 _SHORT, _OFTEN = 3, 10
 _WORD, _IDENTIFIER, _DASH = r"\S+", r"[a-z0-9]{6,}", "[–—]"
 _MARKED = {
-    "politeness": "politeness_rate",
-    "ack_only": "acknowledgment_rate",
-    "id_confuse": "identity_confusion_rate",
-    "uncertainty": "uncertainty_rate",
-    "certainty": "certainty_rate",
-    "pushback": "pushback_rate",
-    "clarify": "clarification_question_rate",
-    "info_question": "info_seeking_rate",
-    "emotion": "emotional_expression_rate",
-    "accusation": "accusatory_rate",
-    "pivot": "strategy_pivot_rate",
-}
+    "politeness": "politeness_rate", "ack_only": "acknowledgment_rate", "id_confuse": "identity_confusion_rate",
+    "uncertainty": "uncertainty_rate", "certainty": "certainty_rate", "pushback": "pushback_rate",
+    "clarify": "clarification_question_rate", "info_question": "info_seeking_rate",
+    "emotion": "emotional_expression_rate", "accusation": "accusatory_rate", "pivot": "strategy_pivot_rate",
+}  # fmt: skip
 
 
 def fingerprint_usi(turns: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
@@ -150,17 +143,13 @@ def calibration_error(
             "no task has rewards on both sides and a known difficulty: outcomes cannot be compared"
         )
     place = pl.Series([sum(difficulty[name] > cut for cut in CUTS) for name in both[task]])
+    rate = {side: pl.col(f"won_{side}").sum() / pl.col(f"n_{side}").sum() for side in "sh"}
     bins = (
         both.with_columns(bin=place)
         .group_by("bin")
-        .agg(
-            gap=(
-                pl.col("won_s").sum() / pl.col("n_s").sum() - pl.col("won_h").sum() / pl.col("n_h").sum()
-            ).abs(),
-            tasks=pl.len(),
-        )
+        .agg(gap=(rate["s"] - rate["h"]).abs(), tasks=pl.len())
+        .sort("bin")
     )
-    bins = bins.sort("bin")
     return float(np.average(bins["gap"].to_numpy(), weights=bins["tasks"].to_numpy()))
 
 
