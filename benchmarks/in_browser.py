@@ -41,7 +41,7 @@ class Lab:
     def open(self, page: Any, name: str) -> None:
         """Open a notebook, run all its cells and wait until they are done."""
         page.goto(f"http://127.0.0.1:{self.port}/lab/tree/{name}?token={self.token}&reset")
-        page.wait_for_function(f"() => {KERNEL}", timeout=60_000)
+        page.wait_for_function(f"() => {KERNEL}", timeout=120_000)
         page.evaluate("void window.jupyterapp.commands.execute('application:toggle-left-area')")
         page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
         page.wait_for_timeout(500)
@@ -80,7 +80,7 @@ def jupyterlab(folder: Path, **environment: str) -> Iterator[Lab]:
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=around)
         try:
-            until = time.monotonic() + 60
+            until = time.monotonic() + 180
             while True:
                 try:
                     with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/status?token={token}"):
@@ -110,7 +110,7 @@ def browser_page(width: int = 1400, height: int = 1100) -> Iterator[Any]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": width, "height": height})
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(90_000)
         wrong: list[str] = []
         page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda e: wrong.append(str(e)))

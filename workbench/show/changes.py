@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from workbench.evolve.run import Run
+from workbench.evolve.run import CANDIDATES, Run
 from workbench.show.reader import Reader
 
 PARTS = ("axes", "population prompt", "roleplay prompt", "logic", "text")
@@ -74,6 +74,19 @@ def hunks(old: str, new: str) -> list[tuple[str, str, str]]:
     return out
 
 
+def edits(source: Run | Reader) -> pl.DataFrame:
+    """Return one row a changed place of a program against its parent: candidate_id, part, removed, added."""
+    reader = source if isinstance(source, Reader) else Reader(source)
+    rows = [
+        (c["candidate_id"], *hunk)
+        for c in reader.candidates
+        if c["parent"] in reader.at
+        for hunk in hunks(reader.program(c["parent"]), reader.program(c["candidate_id"]))
+    ]
+    columns = ("candidate_id", "part", "removed", "added")
+    return pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
+
+
 def changes(source: Run | Reader) -> pl.DataFrame:
     """Return one row a candidate that has a parent: what it changed and what that did.
 
@@ -82,38 +95,28 @@ def changes(source: Run | Reader) -> pl.DataFrame:
     was rejected. The two were scored on different tasks, so a single change is noisy.
     """
     reader = source if isinstance(source, Reader) else Reader(source)
-    out = []
-    for c in reader.candidates:
-        if c["parent"] not in reader.at:
-            continue
-        parent = reader.get(c["parent"])
-        found = hunks(reader.program(c["parent"]), reader.program(c["candidate_id"]))
-        out.append(
-            {
-                k: c[k]
-                for k in ("candidate_id", "parent", "generation", "author", "status", "reason", "new_best")
-            }
-            | {"parts": [p for p in PARTS if p in {h[0] for h in found}]}
-            | {"added": sum(_count(h[2]) for h in found), "removed": sum(_count(h[1]) for h in found)}
-            | {t: None if c[t] is None or parent[t] is None else c[t] - parent[t] for t in _TERMS}
+    keep = ("candidate_id", "parent", "generation", "author", "status", "reason", "new_best")
+    schema = {name: kind for name, kind in CANDIDATES.items() if name in (*keep, *_TERMS)}
+    known = pl.DataFrame(reader.candidates, schema=schema)
+    before = known.select(parent="candidate_id", **{f"{t}_before": t for t in _TERMS})
+    lines = pl.when(pl.col("added", "removed") != "").then(
+        pl.col("added", "removed").str.count_matches("\n") + 1
+    )
+    made = edits(reader).with_columns(lines.fill_null(0).cast(pl.Int32))
+    made = made.group_by("candidate_id").agg(pl.col("part").unique(), pl.col("added", "removed").sum())
+    parts = pl.concat_list(
+        pl.when(pl.col("part").list.contains(p)).then(pl.lit(p)) for p in PARTS
+    ).list.drop_nulls()
+    return (
+        known.join(before, on="parent", how="inner", maintain_order="left")
+        .join(made.with_columns(parts=parts), on="candidate_id", how="left", maintain_order="left")
+        .with_columns(
+            pl.col("parts").fill_null(pl.lit([], pl.List(pl.String))),
+            pl.col("added", "removed").fill_null(0),
+            *(pl.col(t) - pl.col(f"{t}_before") for t in _TERMS),
         )
-    schema: dict[str, Any] = {
-        "candidate_id": pl.String,
-        "parent": pl.String,
-        "generation": pl.Int32,
-        "author": pl.String,
-        "status": pl.String,
-        "reason": pl.String,
-        "new_best": pl.Boolean,
-        "parts": pl.List(pl.String),
-        "added": pl.Int32,
-        "removed": pl.Int32,
-    } | dict.fromkeys(_TERMS, pl.Float64)
-    return pl.DataFrame(out, schema=schema)
-
-
-def _count(text: str) -> int:
-    return len(text.split("\n")) if text else 0
+        .select(*keep, "parts", "added", "removed", *_TERMS)
+    )
 
 
 def repeated(source: Run | Reader) -> pl.DataFrame:
@@ -123,55 +126,24 @@ def repeated(source: Run | Reader) -> pl.DataFrame:
     the search text was not found, are no edits; the Mutation tab has them.
     """
     reader = source if isinstance(source, Reader) else Reader(source)
-    found: dict[tuple[str, ...], dict[str, Any]] = {}
-    for c in reader.candidates:
-        if c["parent"] not in reader.at:
-            continue
-        rank, before = c["rank"], reader.get(c["parent"])["rank"]
-        for part, removed, added in hunks(reader.program(c["parent"]), reader.program(c["candidate_id"])):
-            key = (" ".join(removed.split()), "→", " ".join(added.split()))
-            row = found.setdefault(
-                key,
-                {
-                    "part": part,
-                    "removed": removed,
-                    "added": added,
-                    "candidates": [],
-                    "rejected": 0,
-                    "best": 0,
-                    "gains": [],
-                },
-            )
-            row["candidates"].append(c["candidate_id"])
-            row["rejected"] += c["status"] != "accepted"
-            row["best"] += bool(c["new_best"])
-            if rank is not None and before is not None:
-                row["gains"].append(rank - before)
-    out = [
-        {
-            "part": r["part"],
-            "removed": r["removed"],
-            "added": r["added"],
-            "candidates": r["candidates"],
-            "times": len(r["candidates"]),
-            "rejected": r["rejected"],
-            "new_bests": r["best"],
-            "gain": sum(r["gains"]) / len(r["gains"]) if r["gains"] else None,
-        }
-        for r in found.values()
-        if len(r["candidates"]) > 1
-    ]
-    schema: dict[str, Any] = {
-        "part": pl.String,
-        "removed": pl.String,
-        "added": pl.String,
-        "candidates": pl.List(pl.String),
-        "times": pl.Int32,
-        "rejected": pl.Int32,
-        "new_bests": pl.Int32,
-        "gain": pl.Float64,
-    }
-    return pl.DataFrame(out, schema=schema).sort("times", "gain", "added", descending=[True, False, False])
+    did = changes(reader).select("candidate_id", "status", "new_best", "rank")
+    words = (pl.col(c).str.replace_all(r"\s+", " ").str.strip_chars() for c in ("removed", "added"))
+    return (
+        edits(reader)
+        .join(did, on="candidate_id", maintain_order="left")
+        .group_by(pl.concat_str(*words, separator=" → ").alias("key"), maintain_order=True)
+        .agg(
+            *(pl.col(c).first() for c in ("part", "removed", "added")),
+            candidates=pl.col("candidate_id"),
+            times=pl.len(),
+            rejected=(pl.col("status") != "accepted").sum(),
+            new_bests=pl.col("new_best").fill_null(value=False).sum(),
+            gain=pl.col("rank").sort().mean(),
+        )
+        .filter(pl.col("times") > 1)
+        .drop("key")
+        .sort("times", "gain", "added", descending=[True, False, False])
+    )
 
 
 def by_part(frame: pl.DataFrame) -> pl.DataFrame:
@@ -195,12 +167,6 @@ def by_part(frame: pl.DataFrame) -> pl.DataFrame:
     return (
         found.join(rejected, on="part", how="left").with_columns(pl.col("rejected").fill_null(0)).sort(order)
     )
-
-
-def winning(source: Run | Reader, best: str) -> list[str]:
-    """Return the candidates from the seed program to the best one, in order."""
-    reader = source if isinstance(source, Reader) else Reader(source)
-    return reader.ancestors(best)
 
 
 def matching(frame: pl.DataFrame, choice: Mapping[str, Any]) -> Sequence[str]:

@@ -9,7 +9,7 @@ import polars as pl
 from workbench.evolve.run import Run
 from workbench.show.changes import PARTS, by_part, changes, matching, repeated
 from workbench.show.diff import diff_html
-from workbench.show.markup import button, empty, esc, table
+from workbench.show.markup import button, check, code, empty, esc, select, table, tabs
 from workbench.show.people_tabs import headline
 from workbench.show.reader import Reader
 from workbench.show.style import change
@@ -17,14 +17,20 @@ from workbench.show.tables import provenance
 from workbench.show.view import View
 
 PAGE = 20
-_STATUS = (("all", "all"), ("accepted", "accepted"), ("best", "new bests"), ("rejected", "rejected"))
-_ORDER = (("time", "in time"), ("gain", "largest gain first"), ("loss", "largest loss first"))
-_PAGES = (
-    ("all", "Every change"),
-    ("line", "The winning line"),
-    ("vain", "Tried again and again"),
-    ("parts", "By part"),
-)
+_STATUS = {"all": "all", "accepted": "accepted", "best": "new bests", "rejected": "rejected"}
+_ORDER = {"time": "in time", "gain": "largest gain first", "loss": "largest loss first"}
+_PAGES = {
+    "all": "Every change",
+    "line": "The winning line",
+    "vain": "Tried again and again",
+    "parts": "By part",
+}
+_CODE = {
+    "all": "changes.changes(run)",
+    "line": "changes.changes(run).filter(new_best=True)",
+    "vain": "changes.repeated(run)",
+    "parts": "changes.by_part(changes.changes(run))",
+}
 
 
 class Diffs(View):
@@ -53,31 +59,21 @@ class Diffs(View):
         self._draw()
 
     def _draw(self) -> None:
+        drawn = {"all": self._all, "line": self._line, "vain": self._vain, "parts": self._parts}[self.page]()
         with self.hold_sync():
             self.top = self._head()
-            self.body = {"all": self._all, "line": self._line, "vain": self._vain, "parts": self._parts}[
-                self.page
-            ]()
+            self.body = drawn + code("from workbench.show import changes", _CODE[self.page])
 
     def _head(self) -> str:
-        pages = "".join(
-            f'<button type="button" role="tab" data-go="page:{name}" aria-selected="{str(name == self.page).lower()}">{text}</button>'
-            for name, text in _PAGES
-        )
-        return f'<div class="bar"><b>{esc(provenance(self.reader.run))}</b></div><nav role="tablist">{pages}</nav>'
+        gained = self.frame.filter(pl.col("rank") > 0).height
+        said = f"{len(self.frame)} changes, {gained} raised fitness, {self.frame['new_best'].sum()} were a new best."
+        head = f'<div class="bar"><b>{esc(provenance(self.reader.run))}</b></div><p>{esc(said)}</p>'
+        return head + tabs("page", _PAGES, self.page, "views of the changes")
 
     def _all(self) -> str:
-        boxes = "".join(
-            f'<label><input type="checkbox" name="part-{p}" data-go="filter"{" checked" if p in self.choice["parts"] else ""}> {p}</label>'
-            for p in PARTS
-        )
+        boxes = "".join(check(f"part-{p}", "filter", p, on=p in self.choice["parts"]) for p in PARTS)
         picks = "".join(
-            f'<select name="{name}" data-go="filter" aria-label="{name}">'
-            + "".join(
-                f'<option value="{v}"{" selected" if self.choice[name] == v else ""}>{text}</option>'
-                for v, text in options
-            )
-            + "</select>"
+            select(name, options, self.choice[name], go="filter")
             for name, options in (("status", _STATUS), ("order", _ORDER))
         )
         ids = matching(self.frame, self.choice)

@@ -8,6 +8,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import polars as pl
+
 from workbench.errors import WorkbenchError
 from workbench.evolve.curriculum import personas_per_task
 from workbench.evolve.progress import Progress, duration
@@ -163,10 +165,12 @@ class Driver:
         return self._paid[1]
 
     def _episodes(self, generations: int) -> int:
-        """Count the episodes of the next generations; validation is guessed at half, as the search does."""
+        """Guess the episodes of the next generations from the last ones, their confirmations and validations included."""
         settings, first = self.search.settings, self.search.generation
-        validation = len(self.search.tasks["validation"]) * settings.stages[-1] // 2
-        return sum(
-            settings.window * personas_per_task(settings, g) * (settings.proposals if g else 1) + validation
-            for g in range(first, first + generations)
+        taken = pl.col("n_episodes").fill_null(0) + pl.col("validation_n_episodes").fill_null(0)
+        last = self.search.run.candidates.filter(pl.col("n_personas") > 0).tail(20)
+        each = last.select((taken / pl.col("n_personas")).mean()).item() if len(last) else 2 * settings.window
+        personas = (
+            personas_per_task(settings, g) * settings.proposals for g in range(first, first + generations)
         )
+        return round(each * sum(personas))

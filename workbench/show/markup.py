@@ -58,15 +58,13 @@ def empty(sentence: str) -> str:
     return f'<p class="dim">{esc(sentence)}</p>'
 
 
-def select(name: str, options: Mapping[str, str], now: str, label: str = "") -> str:
-    """Return a drop-down that sends ``name`` when changed; ``options`` maps values to what is shown."""
+def select(name: str, options: Mapping[str, str], now: str, go: str = "") -> str:
+    """Return a drop-down that sends ``go``, or its name, when changed; ``options`` maps values to what is shown."""
     items = "".join(
         f'<option value="{esc(value)}"{" selected" if value == now else ""}>{esc(text)}</option>'
         for value, text in options.items()
     )
-    return (
-        f'<select name="{esc(name)}" data-go="{esc(name)}" aria-label="{esc(label or name)}">{items}</select>'
-    )
+    return f'<select name="{esc(name)}" data-go="{esc(go or name)}" aria-label="{esc(name)}">{items}</select>'
 
 
 def check(name: str, go: str, label: str, *, on: bool) -> str:

@@ -213,7 +213,7 @@ def _calls(text: str | None) -> str:
     return "".join(f'<div class="mono">⚙ {esc(line, 1_000)}</div>' for line in lines)
 
 
-def fingerprint_html(row: Mapping[str, Any], people: Mapping[str, tuple[float, float, float]]) -> str:
+def fingerprint_html(row: Mapping[str, Any], people: Mapping[str, tuple[float, ...]]) -> str:
     """Show the 19 features as dots on people's 5–95 % range."""
     rows, away = [], []
     for feature in FEATURES:

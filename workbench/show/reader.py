@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import polars as pl
@@ -29,6 +29,10 @@ class Reader:
         self.frame = lru_cache(maxsize=64)(self._frame)
         self.axes = lru_cache(maxsize=512)(self._axes)
         self.program = lru_cache(maxsize=128)(run.program)
+        self._references: tuple[Any, dict[tuple[str, str], tuple[float, float | None, float | None]]] = (
+            None,
+            {},
+        )
         self.refresh()
 
     def refresh(self) -> int:
@@ -90,19 +94,13 @@ class Reader:
         from workbench.show import frames
 
         key = tuple(sorted(p.name for p in (self.run.path / "conditions").glob("[a-z]*")))
-        if getattr(self, "_references_key", None) != key:
-            self._references_key = key
+        if self._references[0] != key:
             found = frames.references(self.run)
-            self._references = {(c, t): (v, low, high) for c, t, v, low, high in found.iter_rows()}
-        return self._references
+            self._references = key, {(c, t): (v, low, high) for c, t, v, low, high in found.iter_rows()}
+        return self._references[1]
 
-    @property
-    def human_range(self) -> dict[str, tuple[float, float, float]]:
+    @cached_property
+    def human_range(self) -> dict[str, tuple[float, ...]]:
         """5 %, 50 % and 95 % quantiles of each feature over the run's human reference."""
-        if not hasattr(self, "_human_range"):
-            people = self.run.humans
-            self._human_range = {
-                f: tuple(float(people[f].quantile(q, "linear") or 0.0) for q in (0.05, 0.5, 0.95))
-                for f in FEATURES
-            }
-        return self._human_range  # type: ignore[return-value]
+        people = self.run.humans
+        return {f: tuple(people[f].quantile(q, "linear") or 0.0 for q in (0.05, 0.5, 0.95)) for f in FEATURES}
