@@ -45,7 +45,7 @@ class OwnReference:
 
 
 def prints_of(path: str | Path, *, user: str | None = None, tally: Report | None = None) -> pl.DataFrame:
-    """Fingerprint a trace file, some thousand dialogues at a time: a file may be larger than memory.
+    """Fingerprint a trace file, some hundred dialogues at a time: a file may be larger than memory.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def prints_of(path: str | Path, *, user: str | None = None, tally: Report | None
     """
     spoke = ((pl.col("role") == "user") & (pl.col("content") != "")).any().alias("spoke")
     parts = []
-    for turns in batches(path, user=user, tally=tally):
+    for turns in batches(path, 500, user=user, tally=tally):
         about = turns.group_by("dialogue_id").agg(pl.col(FACTS).first(), spoke)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*no user turn")
