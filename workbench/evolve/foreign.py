@@ -32,7 +32,7 @@ from workbench.evolve.checkpoints import (
     load,
     union,
 )
-from workbench.evolve.ppol_files import join_logs, log_tasks, people_of, references, tasks_of
+from workbench.evolve.ppol_files import join_logs, log_tasks, made, people_of, references, tasks_of
 from workbench.evolve.run import ATTEMPTS, CANDIDATES
 from workbench.evolve.settings import Settings
 from workbench.llm.roles import endpoints
@@ -117,12 +117,12 @@ def _write(
             for task_id, task in zip(row["tasks"], log_tasks(node), strict=True)
             if (text := as_text(task.get("task_context")))
         }
-        with store.new_folder(target / "candidates" / row["candidate_id"]) as folder:
-            (folder / "program.py").write_text(node.code)
-            if node.reflection:
-                (folder / "reflection.txt").write_text(node.reflection)
-            store.write_frames(folder, frames)
-            store.write_json(folder / "candidate.json", row)
+        folder = made(target / "candidates" / row["candidate_id"])
+        (folder / "program.py").write_text(node.code)
+        if node.reflection:
+            (folder / "reflection.txt").write_text(node.reflection)
+        store.write_frames(folder, frames)
+        store.write_json(folder / "candidate.json", row)
     started = min((n.order[1] for n in nodes if n.order[1] > 0), default=0.0)
     info = {
         "format": store.FORMAT,

@@ -85,7 +85,12 @@ def people_of(node: Node, candidate_id: str, config: Json) -> dict[str, pl.DataF
         for i, person in enumerate(found):
             name = as_text(person.get("persona_id")) or f"p{i + 1}"
             placed = as_dict(person.get("axis_placement"))
-            shared: Json = {"candidate_id": candidate_id, "task_id": task_id, "persona_id": name, "split": "train"}
+            shared: Json = {
+                "candidate_id": candidate_id,
+                "task_id": task_id,
+                "persona_id": name,
+                "split": "train",
+            }
             personas.append(
                 shared
                 | {
@@ -108,6 +113,12 @@ def people_of(node: Node, candidate_id: str, config: Json) -> dict[str, pl.DataF
     return (frames | {"episodes": pl.DataFrame(episodes, schema=EPISODES)}) if episodes else {}
 
 
+def made(folder: Path) -> Path:
+    """Make a folder and return it; nobody reads it before all is there, so nothing needs to be atomic or synced."""
+    folder.mkdir(parents=True)
+    return folder
+
+
 def references(target: Path, config: Json, root: Path | None, missing: list[str]) -> str:
     """Write people and base simulator as ppol measured them; return the domain that it names."""
     people = _beside(config.get("human_reference_path"), root)
@@ -119,8 +130,7 @@ def references(target: Path, config: Json, root: Path | None, missing: list[str]
     ]
     if not rows:
         missing.append("the people it was measured against")
-    with store.new_folder(target / "reference") as folder:
-        store.write_frames(folder, {"humans": pl.DataFrame(rows, schema=HUMANS)})
+    store.write_frames(made(target / "reference"), {"humans": pl.DataFrame(rows, schema=HUMANS)})
     baseline = _beside(config.get("baseline_path"), root)
     found = load(baseline) if baseline else None
     runs = [e for e in (found or {}).get("episodes") or [] if isinstance(e, dict)]
@@ -128,8 +138,7 @@ def references(target: Path, config: Json, root: Path | None, missing: list[str]
     if not runs:
         missing.append("the base simulator")
         return domain
-    with store.new_folder(target / "conditions" / "base_train") as folder:
-        store.write_frames(folder, _baseline(runs, domain))
+    store.write_frames(made(target / "conditions" / "base_train"), _baseline(runs, domain))
     return domain
 
 
