@@ -129,6 +129,7 @@ def _layout(prints: pl.DataFrame) -> pl.DataFrame:
     import numpy as np
     import polars as pl
 
+    from workbench.llm import loop
     from workbench.measure import FEATURES
     from workbench.show.embedding import pca, standardized, umap
 
@@ -137,7 +138,7 @@ def _layout(prints: pl.DataFrame) -> pl.DataFrame:
         people = (part["condition"] == "humans").to_numpy()
         everyone = np.ones(len(part), dtype=bool)
         vectors = standardized(part.select(FEATURES).to_numpy(), people)
-        flat: dict[str, Any] = {"pca": pca(vectors, everyone), "umap": umap(vectors, everyone)}
+        flat = {"pca": pca(vectors, everyone), "umap": loop.run(umap(vectors, everyone))}
         columns = {
             f"{name}_{axis}": xy[:, i].astype(float)
             for name, xy in flat.items()
