@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +94,9 @@ def write(
         for name in dict.fromkeys(name for part in found for name in part)
     }
     frames["cells"] = _cells(plan, reasons, frames["conditions"])
-    for name, more in _public(list(dict.fromkeys(cell.domain for cell in plan.cells))).items():
-        frames[name] = pl.concat([frames[name], more], how="diagonal_relaxed")
+    for domain in dict.fromkeys(cell.domain for cell in plan.cells):
+        for name, more in _public(domain).items():
+            frames[name] = pl.concat([frames[name], more], how="diagonal_relaxed")
     frames["n_curve"] = _n_curve(frames["n_curve"])
     frames["umap"] = layout(_drawn(frames["fingerprints"]))
     with store.new_folder(folder) as part:
@@ -250,27 +251,29 @@ def _transcripts(run: Run) -> pl.DataFrame:
     return pl.concat(parts).select(*kept, "reward", "success", "fault", "likeness")
 
 
-def _public(domains: list[str]) -> Frames:
+@cache
+def _public(domain: str) -> Frames:
     """Judge forests against the real simulators whose fingerprints ship: fitted on train tasks, told apart on test tasks.
 
     A file without train tasks is told apart by a forest fitted on the other files of its domain.
     """
     rows: dict[str, list[pl.DataFrame]] = {"discriminator": [], "importance": []}
-    for domain in domains:
-        people = {part: humans(domain).filter(split=part) for part in ("train", "test")}
-        base = simulators(domain).filter(pl.col("trait").is_null(), variant="as_found")
-        for file in base["file"].unique().sort():
-            train, test = (base.filter(file=file, split=part) for part in ("train", "test"))
-            if test.is_empty():
-                continue
-            fitted = train if len(train) > 1 else base.filter(pl.col("file") != file, split="train")
-            forest = Discriminator.fit(people["train"], fitted)
-            about = {"domain": domain, "simulator": file, "real": True}
-            about |= {"note": "" if len(train) > 1 else "no train task: fitted on the other files"}
-            told = pl.DataFrame([about | report(scored(forest, people["test"], test))])
-            rows["discriminator"].append(told)
-            drops = importance(forest, people["test"], test)
-            rows["importance"].append(drops.with_columns(pl.lit(v).alias(k) for k, v in about.items()))
+    people = {part: humans(domain).filter(split=part) for part in ("train", "test")}
+    base = simulators(domain).filter(pl.col("trait").is_null(), variant="as_found")
+    for file in base["file"].unique().sort():
+        train, test = (base.filter(file=file, split=part) for part in ("train", "test"))
+        if test.is_empty():
+            continue
+        fitted = train if len(train) > 1 else base.filter(pl.col("file") != file, split="train")
+        forest = Discriminator.fit(people["train"], fitted)
+        about = {"domain": domain, "simulator": file, "real": True}
+        about |= {"note": "" if len(train) > 1 else "no train task: fitted on the other files"}
+        found = {
+            "discriminator": pl.DataFrame([report(scored(forest, people["test"], test))]),
+            "importance": importance(forest, people["test"], test),
+        }
+        for name, frame in found.items():
+            rows[name].append(frame.with_columns(pl.lit(v).alias(k) for k, v in about.items()))
     return {name: pl.concat(parts) for name, parts in rows.items()}
 
 
