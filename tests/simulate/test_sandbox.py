@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -290,6 +291,27 @@ def test_a_worker_that_dies_costs_one_more_try_and_then_the_program_is_refused()
         asyncio.run(run_program(PROGRAM, "c", 2, killing))
     assert (caught.value.kind, len(deaths)) == ("crash", 2)
     assert "line 3: x = complete" in caught.value.reason
+
+
+def test_a_program_that_the_machine_gave_no_time_to_compute_is_tried_again() -> None:
+    """The limit's clock is the wall's; a worker held up beyond it stands for a machine with far too much to do."""
+    source = PROGRAM.replace(
+        "    x = complete('s', 'u')", "    x = ''\n    for i in range(300_000):\n        i += 1"
+    )
+
+    async def held_up() -> int:
+        await run_program(PROGRAM, "c", 1, answer)  # starts a worker
+        work = asyncio.create_task(run_program(source, "c", 2, answer, limits=Limits(seconds=0.8)))
+        await asyncio.sleep(0.1)
+        there = workers()
+        for pid in there:
+            os.kill(pid, signal.SIGSTOP)
+        await asyncio.sleep(1.2)
+        for pid in there:
+            os.kill(pid, signal.SIGCONT)
+        return len(await work)
+
+    assert asyncio.run(held_up()) == 2
 
 
 def test_more_programs_than_workers_take_turns() -> None:

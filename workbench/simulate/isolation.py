@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import re
 import shlex
 import shutil
@@ -97,6 +98,18 @@ def _scratch() -> tempfile.TemporaryDirectory[str]:
     folder = tempfile.TemporaryDirectory(prefix="workbench-sandbox-")
     atexit.register(folder.cleanup)
     return folder
+
+
+def cpu_seconds(pid: int | None) -> float:
+    """Return the CPU time of a process and of all below it so far; 0 where that cannot be told."""
+    total = 0.0
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        total = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (OSError, ValueError, IndexError):
+        return total
+    return total + sum(cpu_seconds(int(child)) for child in below)
 
 
 def _worker_binary() -> str:

@@ -96,7 +96,7 @@ async def run_program(
             )
             return _personas(records, [axis["behavior"] for axis in axes], n)
 
-    return await _twice_if_crashed(work)
+    return await _again(work)
 
 
 async def read_axes(source: str) -> list[dict]:
@@ -112,17 +112,18 @@ async def read_axes(source: str) -> list[dict]:
         async with _loaded(source, Limits(), 0) as (_, axes):
             return axes
 
-    return await _twice_if_crashed(work)
+    return await _again(work)
 
 
-async def _twice_if_crashed(work: Callable[[], Awaitable[Any]]) -> Any:
-    """Try once more when the worker died, which may have been the machine's doing."""
-    try:
-        return await work()
-    except ProgramRejected as rejected:
-        if rejected.kind != "crash":
-            raise
-        return await work()
+async def _again(work: Callable[[], Awaitable[Any]]) -> Any:
+    """Try once more when the worker died, twice when it got no time to compute: it may be the machine's doing."""
+    for attempt in (1, 2):
+        try:
+            return await work()
+        except ProgramRejected as rejected:
+            if not (rejected.starved or (rejected.kind == "crash" and attempt == 1)):
+                raise
+    return await work()
 
 
 @asynccontextmanager

@@ -25,7 +25,7 @@ from typing import Any
 import pydantic_monty as monty
 
 from workbench.errors import WorkbenchError
-from workbench.simulate.isolation import sandbox_level, worker_in_bubblewrap
+from workbench.simulate.isolation import cpu_seconds, sandbox_level, worker_in_bubblewrap
 
 __all__ = [
     "ADVICE",
@@ -68,8 +68,11 @@ ADVICE = {
 class ProgramRejected(Exception):  # noqa: N818
     """A program broke the contract or a limit: ``kind`` is a key of `ADVICE`, ``reason`` says what and where.
 
-    The reason is written for whoever changes the program next, a person or a mutation model.
+    The reason is written for whoever changes the program next, a person or a mutation model. ``starved`` says that
+    its time ran out while the machine did not let it compute.
     """
+
+    starved = False
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(kind, reason)
@@ -123,6 +126,9 @@ class Session:
     printed: int = 0
     asked_from: str = ""  # the last place that called the host, for a program that is stopped later on
     pending: RaiseInside | None = None
+
+    def __post_init__(self) -> None:
+        self.cpu_before = cpu_seconds(self.raw.worker_pid)
 
     async def feed(
         self, code: str, *, stage: str, host: Mapping[str, HostFunction], inputs: dict[str, Any] | None = None
@@ -231,8 +237,11 @@ class Session:
             return reject(kind, f"the sandbox had to end the program ({self._where(error, stage)})")
         inner = error.exception()
         message = str(inner)[:300]
+        starved = False
         if isinstance(inner, TimeoutError) and "time limit exceeded" in message:
             kind, problem = "time", f"the program computed for more than {limits.seconds:g} s"
+            # Monty's clock is the wall's: on a machine with far too much to do, it runs without any computing.
+            starved = cpu_seconds(self.raw.worker_pid) - self.cpu_before < 0.5 * limits.seconds
         elif isinstance(inner, MemoryError) and "memory limit" in message:
             kind, problem = "memory", f"the program used more than {limits.memory_mb} MB of memory"
         elif isinstance(inner, RecursionError):
@@ -257,7 +266,9 @@ class Session:
                 "contract",
                 f"{problem}, for the host calls generate_personas_detailed(c, axes, n)",
             )
-        return reject(kind, f"{problem} ({where})")
+        rejected = reject(kind, f"{problem} ({where})")
+        rejected.starved = starved
+        return rejected
 
 
 HINTS = {
