@@ -12,6 +12,7 @@ import asyncio
 import atexit
 import datetime
 import inspect
+import os
 import re
 import time
 import weakref
@@ -234,7 +235,9 @@ class Session:
         limits = self.limits
         if isinstance(error, monty.MontyCrashedError):
             kind = "time" if error.timed_out else "crash"
-            return reject(kind, f"the sandbox had to end the program ({self._where(error, stage)})")
+            rejected = reject(kind, f"the sandbox had to end the program ({self._where(error, stage)})")
+            rejected.starved = error.timed_out and os.getloadavg()[0] > 2 * (os.cpu_count() or 1)
+            return rejected
         inner = error.exception()
         message = str(inner)[:300]
         starved = False
