@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -96,6 +97,11 @@ def measure(args: argparse.Namespace) -> int:
             f"{args.kills - idle} kills at work; {lost} committed folders lost or changed; requests paid for: "
             f"{paid[1]:,} against {paid[0]:,}; resumed: digest {digest(killed)[:16]}, {'the same' if same else 'DIFFERENT'}"
         )
+        if not same:
+            one, other = committed(whole), committed(killed)
+            wrong = [name for name in sorted(one | other) if one.get(name) != other.get(name)]
+            shutil.copytree(folder, f"{folder}-kept")
+            print(f"different: {', '.join(wrong) or 'files beside the folders'}; kept in {folder}-kept")
         return 0 if same and not lost else 1
 
 
