@@ -358,7 +358,7 @@ def coverages(frame: pl.DataFrame, provenance: str) -> Any:
     said += (
         f"{LOOKS[firsts[rules[0]]].name} cover most"
         if agreed
-        else "; ".join(f"{LOOKS[c].name} first by {r}" for r, c in firsts.items())
+        else "; ".join(f"{LOOKS[c].name} first ({r})" for r, c in firsts.items())
     )
     shape = alt.Shape(
         "name:N", title=None, scale=alt.Scale(domain=names, range=[LOOKS[c].shape for c in order])
