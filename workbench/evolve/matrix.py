@@ -156,11 +156,11 @@ def complete(
     list
         For each cell of the plan, in its order, None or why it could not be completed.
     """
-    todo = [cell for cell in plan.cells if not is_complete(root, cell)]
-    progress = Progress(report, total=sum(_size(plan, cell)[0] for cell in todo))
+    left = [cell for cell in plan.cells if not is_complete(root, cell)]
+    progress = Progress(report, total=sum(_size(plan, cell)[0] for cell in left))
     reasons: dict[str, str | None] = {}
-    for main in (True, False):
-        cells = [cell for cell in todo if (cell.search == MAIN) is main]
+    for main in (True, False):  # a transfer is no longer complete once the program it scored was surpassed
+        cells = [c for c in plan.cells if (c.search == MAIN) is main and not is_complete(root, c)]
         found = on_workers(_run, root, plan, cells, jobs, progress)
         reasons |= {cell.name: reason for cell, reason in zip(cells, found, strict=True)}
     return [reasons.get(cell.name) for cell in plan.cells]
@@ -174,7 +174,9 @@ def is_complete(root: Path, cell: Cell) -> bool:
     try:
         run = open_run(path)
         found = run.conditions
-        best = None if cell.origin else run.best
+        best = None if cell.source else run.best
+        if cell.source and run.info.get("branched_from") != _named(_best(root / cell.source)):
+            return False
     except WorkbenchError:
         return False
     fresh = "evolved" not in found or found["evolved"]["candidate_id"] == best
@@ -216,14 +218,27 @@ async def _ask(client: Any) -> None:
 
 
 def _origin(root: Path, plan: Plan, cell: Cell) -> tuple[Run, str] | None:
+    """Return the run and the program that a transfer scores; what was scored of another one is removed."""
     if cell.origin is None:
         return None
     source = plan.cell(*cell.origin, MAIN, cell.seed)
     if source is None or not is_complete(root, source):
         where = source.name if source else " and ".join(cell.origin)
         raise WorkbenchError(f"There is no evolved program to transfer: {where} is not complete.")
-    run = open_run(root / source.folder)
+    best, path = _best(root / source.folder), root / cell.folder
+    if (path / "run.json").exists() and open_run(path).info.get("branched_from") != _named(best):
+        shutil.rmtree(path)
+    return best
+
+
+def _best(path: Path) -> tuple[Run, str]:
+    run = open_run(path)
     return run, run.best
+
+
+def _named(best: tuple[Run, str]) -> dict[str, str]:
+    """Name a program as a run that branched from it does."""
+    return {"run_id": best[0].run_id, "candidate_id": best[1]}
 
 
 def _main(plan: Plan, cell: Cell) -> Cell | None:

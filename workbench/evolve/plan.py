@@ -20,7 +20,14 @@ MAIN = "main"
 TABLES = ("title", "settings", "domains", "roles", "simulators", "searches", "transfer")
 DOMAINS = ("retail", "airline")
 _SEARCH_KEYS = ("seeds", "conditions", "domains", "simulators")
-_GIVEN = {"domain", "seed", "roles", "tasks", "reference", "agent"}  # named by the plan's tables, or not for plans
+_GIVEN = {
+    "domain",
+    "seed",
+    "roles",
+    "tasks",
+    "reference",
+    "agent",
+}  # named by the plan's tables, or not for plans
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,12 @@ class Cell:
     @property
     def folder(self) -> Path:
         """Where its run lies, below the folder of all runs."""
-        return Path(*(_slug(p) for p in (self.domain, self.simulator, self.search)), f"seed-{self.seed}")
+        return _folder(self.domain, self.simulator, self.search, self.seed)
+
+    @property
+    def source(self) -> Path | None:
+        """Where the run lies whose program a transfer scores."""
+        return _folder(*self.origin, MAIN, self.seed) if self.origin else None
 
 
 @dataclass(frozen=True)
@@ -256,6 +268,10 @@ class _Reader:
 
 
 _SAMPLE = {int: "[1, 2, 3]", str: '["retail"]'}
+
+
+def _folder(domain: str, simulator: str, search: str, seed: int) -> Path:
+    return Path(*map(_slug, (domain, simulator, search)), f"seed-{seed}")
 
 
 def _slug(name: str) -> str:
