@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -113,6 +114,20 @@ def test_a_transfer_scores_the_program_that_was_evolved_elsewhere(out: Path):
     assert (there.path / "program.py").read_text() == origin.program(origin.best)
     assert there.settings.domain == "airline" and list(there.conditions) == ["evolved"]
     assert there.tasks == open_run(out / "runs/airline/rehearsal/main/seed-1").tasks
+
+
+def test_a_transfer_of_a_program_that_was_surpassed_is_scored_anew(out: Path, tmp_path: Path):
+    shutil.copytree(out / "runs", tmp_path / "runs")
+    plan = _plan(tmp_path)
+    cell = next(c for c in plan.cells if c.search == "transfer:retail")
+    path = tmp_path / "runs" / cell.folder
+    info = json.loads((path / "run.json").read_text())
+    info["branched_from"]["candidate_id"] = "0099"
+    (path / "run.json").write_text(json.dumps(info))
+    assert not is_complete(tmp_path / "runs", cell)
+    assert complete(plan, tmp_path / "runs") == [None] * 5
+    assert is_complete(tmp_path / "runs", cell)
+    assert digest(path) == digest(out / "runs" / cell.folder)
 
 
 def test_a_killed_command_is_completed_by_the_same_one_with_the_same_frames(out: Path, tmp_path: Path):
