@@ -219,7 +219,7 @@ def _features(frame: pl.DataFrame, domain: str, origin: Origin, columns: int = 4
             )
         return grid(panels, columns)
 
-    note = "Median, quartiles (thick) and the middle 80 % (thin) over conversations of held-out tasks, all seeds. Rates are shares of a user's turns."
+    note = "Median, quartiles (thick) and the middle 80 % (thin) over conversations of held-out tasks, all seeds and simulators. Rates are shares of a user's turns."
     return Figure(
         f"fig_features_{domain}",
         f"What people and simulated users do, feature by feature: {domain}",

@@ -195,11 +195,17 @@ def lineage(matrix: Any, origin: Origin) -> Built:
                 .mark_point(shape="cross", filled=True, color=BLUE, size=34, opacity=1)
                 .encode(**at)
             )
+            odd = pl.col("step") % 2 == 1  # ids of neighbors stand above and below the line
+            places_of_ids = (
+                (path.filter(step=0), 10, -7),
+                (path.filter(odd), 0, 10),
+                (path.filter(~odd, pl.col("step") > 0), -8, -7),
+            )
             texts = [
                 alt.Chart(some)
-                .mark_text(dx=dx, dy=-7, fontSize=6.5, color="#222222")
+                .mark_text(dx=dx, dy=dy, fontSize=6.5, color="#222222")
                 .encode(text="candidate_id:N", **at)
-                for some, dx in ((path.filter(step=0), 10), (path.filter(pl.col("step") > 0), -8))
+                for some, dx, dy in places_of_ids
             ]
             panels.append(
                 alt.layer(pale, bad, line, dots, *texts).properties(
