@@ -138,7 +138,7 @@ def trace_indices(folder: str | Path, domain: str) -> pl.DataFrame:
         else:
             terms = usi.dice_usi(prints, persons, **key)
             terms["1-ECE"] = 100 * (1 - usi.calibration_error(prints, persons, difficulty, **key))
-            row |= terms | {"USI": usi.usi(terms)}
+            row.update(terms, USI=usi.usi(terms))
         words = {
             "first_turn_diversity": first_turn_diversity(turns),
             "intent_overlap": intent_overlap(turns, about),
