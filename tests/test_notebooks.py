@@ -265,8 +265,15 @@ def test_scores_are_drawn_in_jupyterlab(page: Any, lab: Lab) -> None:
     charts = page.locator(".vega-embed svg.marks")
     charts.first.wait_for()
     page.wait_for_timeout(1000)
-    assert charts.count() == 7
+    assert charts.count() == 9
     assert "rehearsal models" in charts.first.text_content()
+    described = page.locator("[role='graphics-document'][aria-label^='Best fitness goes from']")
+    assert described.count() == 2  # of one run, and of two side by side
+    page.locator(".wb-code summary").first.click()
+    copy = page.locator(".wb-code [data-copy]").first
+    copy.click()
+    copy.filter(has_text="Copied").or_(copy.filter(has_text="Press Ctrl+C")).wait_for()
+    assert page.evaluate("getSelection().toString()").endswith("frames.generations([run])")
     for i in range(charts.count()):
         charts.nth(i).scroll_into_view_if_needed()
         _shot(charts.nth(i), f"scores_{i}")
