@@ -143,7 +143,7 @@ def trace_indices(folder: str | Path, domain: str) -> pl.DataFrame:
             "first_turn_diversity": first_turn_diversity(turns),
             "intent_overlap": intent_overlap(turns, about),
         }
-        rows.append(row | words)
+        rows.append({**row, **words})
     columns = ("who", "D1", "D2", "D3", "D4", "1-ECE", "USI", *words)
     return pl.DataFrame(rows, infer_schema_length=None).select(columns)
 
