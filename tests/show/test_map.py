@@ -179,6 +179,7 @@ def test_umap_arrives_in_the_background_while_pca_stays(run: Run, monkeypatch: p
 def test_where_peoples_words_are_at_hand_they_are_on_the_map(
     view: PersonaMap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("WORKBENCH_TRACES", raising=False)
     ask = {"go": "what", "fields": {"what": "turns", "layout": "pca"}}
     view.controls._receive(None, ask)
     assert "people&#x27;s words are not shipped" in view.controls.top

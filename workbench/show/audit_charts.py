@@ -18,12 +18,12 @@ def lambda_ranks(frame: pl.DataFrame, provenance: str) -> Any:
     first = frame.filter(pl.col("rank") == 1)["candidate_id"].n_unique()
     held = chosen.filter(pl.col("rank") == 1)["weight"]
     reach = (
-        f"It leads for weights {share(held.to_list()[0], 1)} to {share(held.to_list()[-1], 1)}"
+        f"the selected one for weights {share(held.to_list()[0], 1)} to {share(held.to_list()[-1], 1)}"
         if len(held)
-        else "It leads at none, as selection goes by validation"
+        else "the selected one at none, as selection goes by validation"
     )
     title = alt.Title(
-        f"{first} programs lead at some weight; {reach}",
+        f"{first} program{'s lead' if first > 1 else ' leads'} at some weight; {reach}",
         subtitle=[
             "A line a program, by its own batch; thick: the selected one. Paper: weight 0.5.",
             provenance,
