@@ -57,7 +57,7 @@ def gains(matrix: Any, origin: Origin) -> Built:
     found = found.with_columns(row=row, source=pl.lit(who))
     mean = pl.col("gain").sort().mean()
     ends: dict[str, Any] = {"low": pl.col("gain").min(), "high": pl.col("gain").max()}
-    ours = found.group_by(*numbers.CELL, "source", "row").agg(mean.alias("gain"), **ends)
+    ours = found.group_by(*numbers.CELL, "source", "row").agg(mean.alias("gain"), **ends).sort("row")
     theirs = series.paper_gains().with_columns(
         source=pl.lit("the paper's"), row=pl.format("{}, {}", "domain", "simulator")
     )
