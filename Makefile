@@ -36,7 +36,7 @@ lab: setup ## open JupyterLab at the notebooks, on the run of `make demo`
 	@WORKBENCH_RUN=$(abspath $(RUN)) $(BIN)/jupyter lab --ip=127.0.0.1 notebooks
 
 test: setup ## run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 $(SERVER)/.ready: tests/llm/tiny_model.py
 	@test -x $(SERVER)/bin/python || $(PY) -m venv $(SERVER)
