@@ -101,12 +101,14 @@ def _starts(words: list[str]) -> list[int]:
     return out
 
 
-def diff_html(old: str, new: str, names: tuple[str, str], *, beside: bool = False, context: int = 3) -> str:
+def diff_html(
+    old: str, new: str, names: tuple[str, str], *, beside: bool = False, context: int = 3, prose: bool = False
+) -> str:
     """Return a diff as an HTML table; ``names`` head its two sides."""
     if old == new:
         return empty(f"No difference: {names[0]} and {names[1]} are the same program.")
     found = rows(old, new, context=context)
-    a, b = _colored(old), _colored(new)
+    a, b = _colored(old, prose), _colored(new, prose)
     lines: list[str] = []
     for row in _zipped(found) if beside else found:
         lines += _beside(row, a, b) if beside else _inline(row, a, b)
@@ -205,11 +207,13 @@ _Colored = tuple[str, tuple[tuple[int, int, str], ...]]
 
 
 @lru_cache(maxsize=64)
-def _colored(source: str) -> list[_Colored]:
-    """Return each line with the spans that have a color."""
+def _colored(source: str, prose: bool = False) -> list[_Colored]:
+    """Return each line with the spans that have a color: words of Python, none in prose."""
     from pygments.lexers.python import PythonLexer  # type: ignore[import-untyped]
 
     lines = source.split("\n")
+    if prose:
+        return [(line, ()) for line in lines]
     spans: list[list[tuple[int, int, str]]] = [[] for _ in lines]
     row = column = 0
     for kind, value in PythonLexer(stripnl=False, ensurenl=False).get_tokens(source):

@@ -99,7 +99,9 @@ def axes_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
             )
         text = _axis_text(new or old or {})
         if old and new and old != new:
-            text = diff_html(_axis_lines(old), _axis_lines(new), (str(parent), candidate_id), beside=True)
+            text = diff_html(
+                _axis_lines(old), _axis_lines(new), (str(parent), candidate_id), beside=True, prose=True
+            )
         rows.append([f"<b>{esc(name)}</b>", state, share(placed), share(on), share(off), text])
     heads = ["axis", "against parent", "placed true", "HL with", "HL without", "definition and playbooks"]
     note = '<p class="dim">One row an axis. HL with and without: mean P(human) of the personas placed true and false.</p>'
@@ -168,7 +170,7 @@ def mutation_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
         tag = f'<span class="tag {"good" if good else "bad"}">{esc(row["verdict"])}</span>'
         reason = f" <span>{esc(row['reason'], 1_000)}</span>" if row["reason"] else ""
         parts.append(
-            f'<h5>Try {row["attempt"] + 1} {tag} <span class="dim">{row["edits"]} edits</span>{reason}</h5>'
+            f'<h5>Try {row["attempt"] + 1} {tag} <span class="dim">{row["edits"]} {"edit" if row["edits"] == 1 else "edits"}</span>{reason}</h5>'
             f'<pre class="box">{esc(row["answer"]) or "(no answer)"}</pre>'
             f'<details><summary>The prompt, {len(row["prompt"]):,} characters</summary><pre class="box">{esc(row["prompt"], 60_000)}</pre></details>'
         )

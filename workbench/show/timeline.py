@@ -89,7 +89,7 @@ def takeaway(reader: Reader) -> str:
     if not good:
         return f"All {len(reader.candidates)} candidates were rejected."
     best = [c for c in good if c["new_best"]] or good[:1]
-    text = f"Best fitness {share(good[0]['rank'])} → {share(best[-1]['rank'])}, {len(best) - 1} improvements in {len(reader.candidates) - 1} candidates"
+    text = f"Best fitness {share(good[0]['rank'])} → {share(best[-1]['rank'])}, {len(best) - 1} improvement{'' if len(best) == 2 else 's'} in {len(reader.candidates) - 1} candidates"
     levels = [
         f"{LOOKS[c].name} {share(found[0])}"
         for c in ("base", "humans")
