@@ -20,6 +20,7 @@ from workbench.simulate.tau2 import GREETING
 from workbench.traces import read_traces
 
 Messages = list[dict[str, str]]
+FIXTURES = Path(__file__).parents[1] / "traces" / "fixtures"
 
 
 def lines(path: Path) -> list[Messages]:
@@ -188,3 +189,19 @@ def test_any_conversation_keeps_to_the_rules_and_loses_no_word_uncounted(
     added = counts["greetings put before the user's first words"]
     own_turn = int(counts["stop tokens put back"] and not (said and said[-1][0] == "user"))
     assert len(found) - 1 == len(said) - cut - merged + added + own_turn
+
+
+@pytest.mark.parametrize("source", ["tau_usi", "Tau USI people", "TAU-USI", "tau\u2011usi", None])
+def test_the_terms_hold_however_the_source_is_spelled(source: str | None, tmp_path: Path) -> None:
+    record = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes?"}]}
+    file = tmp_path / "tau_usi_copy.jsonl"  # without a source the file's name is it
+    file.write_text(json.dumps(record | ({"source": source} if source else {})) + "\n")
+    with pytest.raises(WorkbenchError, match="never for training"):
+        export(file, "chat-user", tmp_path / "out.jsonl")
+
+
+def test_terms_that_allow_training_are_told_and_a_results_folder_is_traces(tmp_path: Path) -> None:
+    done = export(FIXTURES / "realusersim.jsonl", "chat", tmp_path / "a.jsonl")
+    assert "ODC-BY" in str(done)
+    assert "ODC-BY" in json.loads((tmp_path / "a.jsonl.about.json").read_text())["terms"][0]
+    assert export(FIXTURES / "tau2_folder", "chat", tmp_path / "b.jsonl").records == 2

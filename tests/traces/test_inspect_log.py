@@ -113,3 +113,9 @@ def test_a_log_cut_off_gets_a_sentence(airline, tmp_path):
         other.writestr("a.txt", "nothing")
     with pytest.raises(WorkbenchError, match="cannot be read as an inspect log"):
         wb.read_traces(tmp_path / "other.zip")
+
+
+def test_what_only_begins_like_a_log_gets_a_sentence(tmp_path):
+    (tmp_path / "fake.json").write_text('{"version": 2, "status": "success"}')
+    with pytest.raises(WorkbenchError, match="cannot be read as an inspect log"):
+        report(tmp_path / "fake.json")

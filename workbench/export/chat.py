@@ -14,9 +14,9 @@ from workbench.export.choose import Choice
 from workbench.export.files import Written, document, lines, put
 from workbench.simulate.rollout import ENDINGS
 from workbench.simulate.tau2 import GREETING
+from workbench.traces import Report, batches, tau_usi
 
 TOKENS = {ending: token for token, ending in ENDINGS.items()}
-NO_TRAINING = "tau-usi"
 FLIPPED = {"user": "assistant", "assistant": "user"}
 Message = dict[str, str]
 
@@ -42,7 +42,8 @@ def simulator(choice: Choice, out: Path) -> Written:
 
 def _write(choice: Choice, out: Path, learner: str) -> Written:
     counts: Counter[str] = Counter()
-    found = _of_run(choice, counts) if choice.run else _of_file(choice, counts)
+    tally = Report(choice.label)
+    found = _of_run(choice, counts) if choice.run else _of_file(choice, counts, tally)
     records: list[dict[str, Any]] = []
     ids: list[str] = []
     for dialogue in found:
@@ -56,10 +57,11 @@ def _write(choice: Choice, out: Path, learner: str) -> Written:
         "learner": "agent" if learner == "assistant" else "user simulator",
         "dialogues": ids,
         "changed": dict(counts),
+        "terms": sorted(tally.terms),
     }
     about |= choice.provenance if choice.run else {"file": str(choice.file)}
-    files = [put(out, lines(records)), put(out.with_name(f"{out.name}.about.json"), document(about))]
-    return Written(files, len(records), f"conversations of {choice.label}", counts=counts)
+    files = put({out: lines(records), Path(f"{out}.about.json"): document(about)})
+    return Written(files, len(records), f"conversations of {choice.label}", sorted(tally.terms), counts)
 
 
 def turns(dialogue: Dialogue, learner: str, counts: Counter[str]) -> list[Message]:
@@ -127,7 +129,7 @@ def _of_run(choice: Choice, counts: Counter[str]) -> Iterator[Dialogue]:
         yield Dialogue(row["dialogue_id"], grouped.get(row["dialogue_id"], []), prompts, row["ended_by"])
 
 
-def _of_file(choice: Choice, counts: Counter[str]) -> Iterator[Dialogue]:
+def _of_file(choice: Choice, counts: Counter[str], tally: Report) -> Iterator[Dialogue]:
     """Read a file of traces.
 
     Raises
@@ -135,14 +137,11 @@ def _of_file(choice: Choice, counts: Counter[str]) -> Iterator[Dialogue]:
     WorkbenchError
         When its terms forbid training.
     """
-    from workbench.traces import Report, batches
-
     assert choice.file is not None
     if choice.only or choice.successful:
         raise WorkbenchError("--task and --successful are of runs; a file of traces is taken as a whole.")
-    tally = Report(str(choice.file))
     for batch in batches(choice.file, tally=tally):
-        if tally.terms or batch["source"].str.to_lowercase().str.contains(NO_TRAINING, literal=True).any():
+        if tau_usi.TERMS in tally.terms:
             raise WorkbenchError(
                 f"{choice.file} holds tau-usi's texts: they are for research and evaluation, never for training a "
                 "language model, so they are not exported."

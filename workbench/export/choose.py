@@ -149,7 +149,7 @@ def choose(
         When there is no such condition or candidate, nothing has been evaluated, or both are named.
     """
     if not isinstance(source, Run):
-        if Path(source).is_file():
+        if Path(source).is_file() or (Path(source) / "results.json").is_file():  # τ²-bench has folders, too
             if condition or candidate:
                 raise WorkbenchError(
                     f"{source} is a file of traces; --condition and --candidate are of runs."
@@ -162,7 +162,7 @@ def choose(
     if condition is None and candidate is None and "evolved" in done:
         condition = "evolved"
     if condition is None:
-        chosen = candidate or source.best
+        chosen = source.best if candidate is None else candidate
         source.program(chosen)  # says which candidates there are
         return Choice(source, None, f"candidates/{chosen}", f"candidate {chosen}", chosen, tasks, successful)
     if condition not in done:

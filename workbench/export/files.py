@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,26 +29,39 @@ class Written:
         return "\n".join(lines + [f"  {note}" for note in self.notes])
 
 
-def put(path: Path, text: str) -> Path:
-    """Write a text so that a reader sees the old file or the new one, never a part.
+def put(files: Mapping[Path, str]) -> list[Path]:
+    """Write texts so that a reader sees the old files or the new ones, never a part; all of them or none.
 
     Raises
     ------
     WorkbenchError
-        When the place cannot be written.
+        When a place cannot be written, or is no place for a file: a folder, a pipe, a device.
     """
-    part = path.with_name(f".tmp-{path.name}")
+    parts: dict[Path, Path] = {}
+    path = Path()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise WorkbenchError(f"{path} is a folder; name a file to write.")
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        raise WorkbenchError(f"{path} cannot be written: {error.strerror or error}.") from None
-    return path
+        for path, text in files.items():
+            if path.exists() and not path.is_file():
+                raise WorkbenchError(f"'{path}' is a {_kind(path)}; name a file to write.")
+            target = path.resolve()  # a link stays a link
+            target.parent.mkdir(parents=True, exist_ok=True)
+            parts[target] = target.with_name(f".tmp-{target.name}")
+            parts[target].write_text(text, encoding="utf-8")
+        for target, part in parts.items():
+            part.replace(target)
+    except (OSError, ValueError) as error:  # half a surrogate pair is a ValueError
+        raise WorkbenchError(
+            f"{path} cannot be written: {getattr(error, 'strerror', None) or error}."
+        ) from None
+    finally:
+        for part in parts.values():
+            with suppress(OSError, ValueError):
+                part.unlink()
+    return list(files)
+
+
+def _kind(path: Path) -> str:
+    return "folder" if path.is_dir() else "pipe or device"
 
 
 def lines(records: Iterable[Any]) -> str:

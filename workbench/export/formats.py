@@ -11,6 +11,7 @@ from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
     from workbench.evolve.run import Run
+    from workbench.export.choose import Choice
     from workbench.export.files import Written
 
 FORMATS = {
@@ -81,9 +82,23 @@ def export(
     """
     if format not in FORMATS:
         raise WorkbenchError(f"There is no format '{format}'; the formats are {', '.join(FORMATS)}.")
+    if successful and not format.startswith("chat"):
+        raise WorkbenchError(f"--successful is of conversations (chat, chat-user), not of {format}.")
+    if tasks and format == "program":
+        raise WorkbenchError("--task is of personas and conversations; a program is for any task.")
     from workbench.export.choose import choose
 
     choice = choose(source, condition, candidate, tuple(tasks), successful)
+    _keep_source(choice, Path(out))
     module, _, function = _WRITERS[format].partition(":")
     written: Written = getattr(import_module(f"workbench.export.{module}"), function)(choice, Path(out))
     return written
+
+
+def _keep_source(choice: Choice, out: Path) -> None:
+    """Refuse an output that would replace what is being exported."""
+    kept = choice.file or Path(choice.source.place)
+    if kept.resolve() in (out.resolve(), *out.resolve().parents):
+        raise WorkbenchError(
+            f"-o {out} would write into {kept}, which is what is exported; name another place."
+        )

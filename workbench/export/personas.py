@@ -24,7 +24,7 @@ FIELDS = (
 def jsonl(choice: Choice, out: Path) -> Written:
     """Write one object a persona: the record, its task's text and where it comes from."""
     records = [record(choice, p) for p in choice.personas]
-    return Written([put(out, lines(records))], len(records), f"personas of {choice.label}")
+    return Written(put({out: lines(records)}), len(records), f"personas of {choice.label}")
 
 
 def record(choice: Choice, persona: dict[str, Any]) -> dict[str, Any]:

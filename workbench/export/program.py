@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
-from importlib import resources
+import re
+from importlib import import_module, resources
 from pathlib import Path
+from types import ModuleType
 
 from workbench.errors import WorkbenchError
 from workbench.evolve.run import Run
@@ -35,7 +37,7 @@ def program(choice: Choice, out: Path) -> Written:
     if choice.candidate_id is None:
         raise WorkbenchError(f"{choice.label} is no candidate's; name one with --candidate.")
     source = to_program(choice.source, choice.candidate_id, name=out.name)
-    return Written([put(out, source)], 1, f"program, {choice.candidate_id} of {choice.source.place}")
+    return Written(put({out: source}), 1, f"program, {choice.candidate_id} of {choice.source.place}")
 
 
 def to_program(run: Run, candidate: str | None = None, *, name: str = "personas.py") -> str:
@@ -95,37 +97,46 @@ def _check(source: str, candidate: str) -> None:
         ) from None
     offered = next(line for line in SUBSET.splitlines() if line.startswith("Modules: "))
     allowed = {*offered.removeprefix("Modules: ").rstrip(".").split(", "), "__future__"}
+    hidden = {name for module in allowed for name in _modules_in(module)} - allowed
     for node in ast.walk(tree):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or "."] if isinstance(node, ast.ImportFrom) else []
-        reach = (
-            node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
-        )
         if strange := [n for n in names if n.split(".")[0] not in allowed]:
             raise WorkbenchError(
                 f"Candidate {candidate} imports {strange[0]}, which the sandbox never let it have; outside it would get it. "
                 "It is not exported."
             )
-        if reach in FORBIDDEN or (reach.startswith("__") and reach.endswith("__") and reach != "__name__"):
+        if reach := next((n for n in _reached(node) if n in hidden or FORBIDDEN.fullmatch(n)), None):
             raise WorkbenchError(
                 f"Candidate {candidate} uses {reach}, which the sandbox never let it have; outside it would work. "
                 "It is not exported."
             )
 
 
-FORBIDDEN = {
-    "eval",
-    "exec",
-    "compile",
-    "open",
-    "input",
-    "globals",
-    "locals",
-    "vars",
-    "getattr",
-    "setattr",
-    "breakpoint",
-}
+def _reached(node: ast.AST) -> list[str]:
+    """Return the names that a node uses, takes from an object or imports out of a module."""
+    if isinstance(node, ast.Name):
+        return [node.id]
+    if isinstance(node, ast.Attribute):
+        return [node.attr]
+    return (
+        [a.name for a in node.names]
+        if isinstance(node, ast.ImportFrom) and node.module != "__future__"
+        else []
+    )
+
+
+def _modules_in(name: str) -> list[str]:
+    """Return the names under which a module holds other modules, as ``random._os`` does."""
+    return [n for n, value in vars(import_module(name)).items() if isinstance(value, ModuleType)]
+
+
+FORBIDDEN = re.compile(
+    r"__(?!name__).*__|eval|exec|compile|open|input|globals|locals|vars|getattr|setattr|delattr|breakpoint"
+    r"|os|urllib|sys|modules|builtins|ThreadPoolExecutor"  # what the adapter imports, and the way to all else
+    r"|get_type_hints|ForwardRef|evaluate_forward_ref|_eval_type"  # they evaluate texts
+    r"|(gi|cr|ag|tb)_frame|f_back|f_builtins|f_globals|f_locals"
+)
 
 
 def _after_future(source: str) -> int:

@@ -21,7 +21,7 @@ POSITION = (
 def tasks(choice: Choice, out: Path) -> Written:
     """Write a copy of its task for every persona, with an id of its own and a note on the policy's position."""
     records = _records(choice)
-    return Written([put(out, document(records))], len(records), f"tasks of {choice.label}", [POSITION])
+    return Written(put({out: document(records)}), len(records), f"tasks of {choice.label}", [POSITION])
 
 
 def plugin(choice: Choice, out: Path) -> Written:
@@ -30,7 +30,7 @@ def plugin(choice: Choice, out: Path) -> Written:
         raise WorkbenchError(f"{out} is a file; tau2-plugin writes a folder.")
     records = _records(choice)
     source = (resources.files("workbench.export.templates") / "tau2_user.py").read_text()
-    files = [put(out / "tasks.json", document(records)), put(out / "ppol_user.py", source)]
+    files = put({out / "tasks.json": document(records), out / "ppol_user.py": source})
     how = (
         f"python ppol_user.py run --domain {choice.source.settings.domain} --task-set-name ppol --user ppol …"
     )

@@ -19,7 +19,7 @@ def inspect(choice: Choice, out: Path) -> Written:
         {"id": name(p), "input": scenario(choice, p), "target": "", "metadata": record(choice, p)}
         for p in choice.personas
     ]
-    return Written([put(out, lines(samples))], len(samples), f"samples of {choice.label}")
+    return Written(put({out: lines(samples)}), len(samples), f"samples of {choice.label}")
 
 
 def adk(choice: Choice, out: Path) -> Written:
@@ -42,7 +42,7 @@ def adk(choice: Choice, out: Path) -> Written:
         for p in choice.personas
     ]
     done = Written(
-        [put(out, document({"scenarios": scenarios}))], len(scenarios), f"scenarios of {choice.label}"
+        put({out: document({"scenarios": scenarios})}), len(scenarios), f"scenarios of {choice.label}"
     )
     if unheard := sum(p["opening"] is None for p in choice.personas):
         done.counts[f"start with {OPENING!r}: no conversation of theirs is kept"] = unheard
@@ -61,7 +61,7 @@ def mlflow(choice: Choice, out: Path) -> Written:
         }
         for p in choice.personas
     ]
-    return Written([put(out, document(cases))], len(cases), f"test cases of {choice.label}")
+    return Written(put({out: document(cases)}), len(cases), f"test cases of {choice.label}")
 
 
 def deepeval(choice: Choice, out: Path) -> Written:
@@ -75,7 +75,7 @@ def deepeval(choice: Choice, out: Path) -> Written:
         }
         for p in choice.personas
     ]
-    return Written([put(out, document(goldens))], len(goldens), f"goldens of {choice.label}")
+    return Written(put({out: document(goldens)}), len(goldens), f"goldens of {choice.label}")
 
 
 def name(persona: dict[str, Any]) -> str:

@@ -241,7 +241,7 @@ def _dialogues(path: Path, user: str | None, tally: Report) -> Iterator[tuple[st
         tally.sources[d.source] += 1
         tally.turns.update((role, (_OTHERS | form.WHOSE)[role]) for role, _ in d.messages)
         tally.lost.update({what: n for what, n in d.lost.items() if n})
-        of = tau_usi if d.source == "tau-usi" else form  # wherever its texts are kept
+        of = tau_usi if tau_usi.is_source(d.source) else form  # wherever its texts are kept
         tally.terms.update({of.TERMS} if hasattr(of, "TERMS") else ())
         trial = "" if d.trial is None else str(d.trial)
         yield _unique(d.id or "|".join((d.source, d.task_id or "", trial, d.trait or "")), taken), dialogue

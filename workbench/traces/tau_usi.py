@@ -31,6 +31,12 @@ _STOP = re.compile(r"(?:\S\s+)?[/\\]\s*(?:stop|sop|stp|sto|top|stpo|sotp)\W*|sto
 _STOP_AFTER = re.compile(r"\s[/\\]\s*stop\W*$", re.IGNORECASE)
 
 
+def is_source(name: str) -> bool:
+    """Tell whether a source is tau-usi, however it is spelled (``tau_usi``, ``TauUSI people``)."""
+    plain = re.sub(r"[^a-z]", "", name.lower())
+    return any(known in plain for known in ("tauusi", "taubenchhuman", "taubenchtasksunified"))
+
+
 def fits(record: Json) -> bool:
     """Tell by a ``conversation`` of messages."""
     return isinstance(record.get("conversation"), list)
