@@ -263,3 +263,14 @@ def test_report_of_another_programs_run_from_the_command_line(
     } <= files and "conditions.csv" not in files
     page = (tmp_path / "index.html").read_text()
     assert "A run of ppol. It lacks:" in page and "reading ppol" in page
+
+
+@pytest.mark.parametrize("field", ["train_task_ids", "val_task_ids", "n_personas_schedule"])
+def test_a_field_of_another_kind_is_as_if_it_were_not_there(field: str, tmp_path: Path) -> None:
+    folder = ppol_run(tmp_path / "run")
+    config = folder / "ppol_run_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {field: 5}))
+    for log in folder.glob("training/simulations/iter_*/log.json"):
+        told = json.loads(log.read_text())
+        log.write_text(json.dumps(told | {"tasks": [t | {"personas": 5} for t in told.get("tasks", [])]}))
+    assert len(open_run(folder).candidates)

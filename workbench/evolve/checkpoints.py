@@ -138,6 +138,11 @@ def as_dict(value: Any) -> Json:
     return value if isinstance(value, dict) else {}
 
 
+def as_list(value: Any) -> list[Any]:
+    """Return a JSON list, empty where there is none."""
+    return value if isinstance(value, list) else []
+
+
 def as_number(value: Any) -> float | None:
     """Return a finite number, None for anything else."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not -1e300 < value < 1e300:

@@ -26,6 +26,7 @@ from workbench.evolve.checkpoints import (
     Node,
     artifacts,
     as_dict,
+    as_list,
     as_number,
     as_text,
     checkpoints_of,
@@ -131,8 +132,8 @@ def _write(
         "created": _moment(started),
         "settings": _settings(nodes, config, domain).as_json(),
         "tasks": {
-            "train": [str(t) for t in config.get("train_task_ids") or []],
-            "validation": [str(t) for t in config.get("val_task_ids") or []],
+            "train": [str(t) for t in as_list(config.get("train_task_ids"))],
+            "validation": [str(t) for t in as_list(config.get("val_task_ids"))],
             "test": [],
         },
         "foreign": {
@@ -232,15 +233,17 @@ def _attempts(node: Node, row: Json) -> dict[str, pl.DataFrame]:
 def _settings(nodes: Sequence[Node], config: Json, domain: str) -> Settings:
     """Return the settings that the other program shares with ours; models that it does not name are unknown."""
     train, validation = (
-        len(config.get("train_task_ids") or []) or 1,
-        len(config.get("val_task_ids") or []) or 1,
+        len(as_list(config.get("train_task_ids"))) or 1,
+        len(as_list(config.get("val_task_ids"))) or 1,
     )
     roles = endpoints(UNKNOWN)
     if isinstance(model := config.get("reflection_model"), str):
         roles["reflection"] = replace(roles["reflection"], model=model)
     islands = {as_number(as_dict(n.record.get("metadata")).get("island")) for n in nodes}
     stages = [
-        row[1] for row in config.get("n_personas_schedule") or [] if isinstance(row, list) and len(row) == 2
+        row[1]
+        for row in as_list(config.get("n_personas_schedule"))
+        if isinstance(row, list) and len(row) == 2
     ]
     stages = sorted(int(n) for n in stages if as_number(n) and n >= 1)
     return Settings(

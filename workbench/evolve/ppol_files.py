@@ -10,7 +10,17 @@ from typing import Any
 import polars as pl
 
 from workbench.evolve import store
-from workbench.evolve.checkpoints import SCORES, Json, Node, as_dict, as_number, as_text, json_lines, load
+from workbench.evolve.checkpoints import (
+    SCORES,
+    Json,
+    Node,
+    as_dict,
+    as_list,
+    as_number,
+    as_text,
+    json_lines,
+    load,
+)
 from workbench.evolve.run import FINGERPRINTS
 from workbench.measure import FEATURES
 from workbench.simulate.frames import EPISODES, PERSONAS, TURNS
@@ -69,7 +79,7 @@ def log_tasks(node: Node) -> list[Json]:
 def tasks_of(node: Node, config: Json) -> list[str]:
     """Ids of the tasks in a program's log: ppol's window over its train tasks, filled up from the start."""
     found = log_tasks(node)
-    ids = [str(t) for t in config.get("train_task_ids") or []]
+    ids = [str(t) for t in as_list(config.get("train_task_ids"))]
     start = (int(as_number((node.log or {}).get("batch_in_epoch")) or 1) - 1) * len(found)
     window = (ids[start : start + len(found)] + ids)[: len(found)]
     return window if len(window) == len(found) else [f"task {i + 1} of the batch" for i in range(len(found))]
@@ -79,7 +89,7 @@ def people_of(node: Node, candidate_id: str, config: Json) -> dict[str, pl.DataF
     """Return personas and episodes of a program's log; ppol keeps P(human) of a conversation, not its text."""
     personas, episodes = [], []
     for task_id, task in zip(tasks_of(node, config), log_tasks(node), strict=True):
-        found = [p for p in task.get("personas") or [] if isinstance(p, dict)]
+        found = [p for p in as_list(task.get("personas")) if isinstance(p, dict)]
         # ppol pairs personas with what finished in order: once an episode is lost, the pairs are off.
         whole = len(found) == as_number(node.metrics.get("n_personas_per_task"))
         for i, person in enumerate(found):
@@ -125,7 +135,7 @@ def references(target: Path, config: Json, root: Path | None, missing: list[str]
     prints = load(people.with_name(f"{people.stem}.individual.json")) if people else None
     rows: list[Json] = [
         {"dialogue_id": f"person {i + 1}", "source": "ppol reference", "split": "train"} | _features(row)
-        for i, row in enumerate((prints or {}).get("fingerprints") or [])
+        for i, row in enumerate(as_list((prints or {}).get("fingerprints")))
         if isinstance(row, dict)
     ]
     if not rows:
@@ -133,7 +143,7 @@ def references(target: Path, config: Json, root: Path | None, missing: list[str]
     store.write_frames(made(target / "reference"), {"humans": pl.DataFrame(rows, schema=HUMANS)})
     baseline = _beside(config.get("baseline_path"), root)
     found = load(baseline) if baseline else None
-    runs = [e for e in (found or {}).get("episodes") or [] if isinstance(e, dict)]
+    runs = [e for e in as_list((found or {}).get("episodes")) if isinstance(e, dict)]
     domain = as_text((load(people) or {}).get("domain")) if people else ""
     if not runs:
         missing.append("the base simulator")
@@ -166,7 +176,7 @@ def _baseline(runs: Sequence[Json], domain: str) -> dict[str, pl.DataFrame]:
         )
         if isinstance(run.get("fingerprint"), dict):
             prints.append({"dialogue_id": key} | _features(run["fingerprint"]))
-        for turn, message in enumerate(m for m in run.get("trajectory") or [] if isinstance(m, dict)):
+        for turn, message in enumerate(m for m in as_list(run.get("trajectory")) if isinstance(m, dict)):
             said = {"role": as_text(message.get("role")), "content": as_text(message.get("content"))}
             about = {"dialogue_id": key, "turn": turn, "source": "base", "domain": domain, "task_id": task_id}
             turns.append(about | said | {"reward": reward})
