@@ -82,7 +82,7 @@ def gains(matrix: Any, origin: Origin) -> Built:
         dots = alt.Chart(frame).mark_point(filled=True, size=32, opacity=1).encode(x=x, y=y, **looks)
         return alt.layer(zero, span, ticks, dots).properties(width=width, height=13 * len(order))
 
-    note = "Evolved minus seed program. Ours at equal N: mean over seeds, a tick a seed. The paper's: one search each, by its protocol, as printed."
+    note = "Evolved minus seed program. Ours at equal N: mean over seeds, a tick a seed (table “gains”: where the winner is the seed program, the gain is chance). The paper's: one search each, by its protocol, as printed."
     return Figure(
         "fig_gains", "What evolution adds to the score, by domain and simulator", note, origin, draw, frame
     )
@@ -157,7 +157,7 @@ def maps(matrix: Any, origin: Origin) -> Built:
             for kind, name in (("pca", "PCA"), ("umap", "UMAP")):
                 bare: dict[str, Any] = {
                     "title": None,
-                    "scale": alt.Scale(zero=False),
+                    "scale": alt.Scale(zero=False, nice=False, padding=5),
                     "axis": alt.Axis(labels=False, ticks=False, grid=False, domain=False),
                 }
                 layers = [
@@ -260,7 +260,7 @@ def transfer(matrix: Any, origin: Origin) -> Built:
         rect = base.mark_rect(stroke="white", strokeWidth=1).encode(color=tone)
         return alt.layer(rect, score, gain).properties(width=width, height=32 * frame["there"].n_unique())
 
-    note = "Score at equal N of evolved programs on held-out tasks, mean over seeds; in brackets the gain over the seed program there."
+    note = "Score at equal N of evolved programs on held-out tasks, mean over seeds; in brackets the gain over the seed program there, as in table “transfer”. A blank was not planned or not run."
     return Figure(
         "fig_transfer", "Does an evolved program carry over?", note, origin, draw, frame, wide=False
     )

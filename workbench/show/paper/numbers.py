@@ -281,9 +281,8 @@ def success(matrix: Any) -> pl.DataFrame:
     """
     names = {n: n for n in ("success", "success_write")}
     for name in ("human_likeness", "coverage", "score"):
-        all_of = name if name == "human_likeness" else f"{name}_equal_n"
-        names |= {name: all_of, f"{name}_sound": f"{name}_sound"}
-    frame = matrix.conditions.filter(search=MAIN)
+        names |= {name: name, f"{name}_sound": f"{name}_sound"}
+    frame = equal(matrix)  # sound episodes come from all runs of a task, so what stands beside them does too
     found = over_seeds(frame, [*CELL, "condition"], names)
     sums = frame.group_by(*CELL, "condition").agg(pl.col("n_episodes", "n_failed", "n_faults").sum())
     known = frame.group_by(*CELL, "condition").agg(judged=pl.col("n_faults").is_not_null().any())

@@ -154,7 +154,7 @@ def axis_lives(matrix: Any, origin: Origin) -> Built:
             panels.append(alt.layer(life, birth).properties(width=width, height=11 * len(part), title=name))
         return grid(panels, 2)
 
-    note = "From the first to the last generation with a program that has the axis, in the search with the best held-out score; the most frequent axes."
+    note = "From the first to the last generation with a program that has the axis, in the search with the best held-out score; at most 12 axes, the winner's first, then the most frequent."
     return Figure(
         "fig_axis_lives", "Axes that came, stayed and went", note, origin, draw, frame, min(2, len(places))
     )
@@ -197,9 +197,9 @@ def lineage(matrix: Any, origin: Origin) -> Built:
             )
             odd = pl.col("step") % 2 == 1  # ids of neighbors stand above and below the line
             places_of_ids = (
-                (path.filter(step=0), 10, -7),
-                (path.filter(odd), 0, 10),
-                (path.filter(~odd, pl.col("step") > 0), -8, -7),
+                (path.filter(step=0), 10, 10),
+                (path.filter(odd), 0, -7),
+                (path.filter(~odd, pl.col("step") > 0), 0, 10),
             )
             texts = [
                 alt.Chart(some)
@@ -214,7 +214,7 @@ def lineage(matrix: Any, origin: Origin) -> Built:
             )
         return grid(panels, 2)
 
-    note = "Blue crosses: the winner and its ancestors, by id; rings: other programs; x at the foot: rejected ones. The seed with the best held-out score."
+    note = "Blue crosses: the winner and its ancestors, by id; rings: other programs; x at the foot: rejected ones. Fitness is of train tasks; validation tasks choose the winner, which need not be the highest, and may be the seed program. The seed with the best held-out score."
     return Figure(
         "fig_lineage", "The winner's line of descent", note, origin, draw, frame, min(2, len(places))
     )

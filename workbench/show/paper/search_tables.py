@@ -42,14 +42,24 @@ def tables(matrix: Any, origin: Origin) -> list[Table]:
 
 def gains(matrix: Any, origin: Origin) -> Table:
     """What each search of the main plan gained on held-out tasks."""
-    found = numbers.gains(matrix).filter(search=MAIN)
+    winners = matrix.conditions.filter(search=MAIN, condition="evolved").select(
+        *CELL, "seed", winner="candidate_id"
+    )
+    found = numbers.gains(matrix).filter(search=MAIN).join(winners, on=[*CELL, "seed"], how="left")
+    first = matrix.programs.filter(pl.col("parent").is_null()).select(
+        *CELL, "search", "seed", first="candidate_id"
+    )
+    found = found.join(first, on=[*CELL, "search", "seed"], how="left").sort(*CELL, "seed")
     rows = [
-        {"Setting": where(r), "Seed": str(r["seed"]), "Gain": signed(r["gain"]), "95 % interval": ends(r["low"], r["high"], sign=True),
+        {"Setting": where(r), "Seed": str(r["seed"]), "Winner": "seed program" if r["winner"] == r["first"] else r["winner"], "Gain": signed(r["gain"]), "95 % interval": ends(r["low"], r["high"], sign=True),
          "p": p_value(r["p"]), "Tasks": str(r["n_tasks"])}
         for r in found.to_dicts()
     ]  # fmt: skip
-    note = "Score at equal N of the evolved minus the seed program, paired by held-out task; p by sign flips, not adjusted."
-    schema = ["Setting", "Seed", "Gain", "95 % interval", "p", "Tasks"]
+    note = (
+        "Score at equal N of the evolved minus the seed program, paired by held-out task; p by sign flips, not adjusted. "
+        "Where the winner is the seed program itself (validation found none better), the gain is chance: how far two samples of one program differ."
+    )
+    schema = ["Setting", "Seed", "Winner", "Gain", "95 % interval", "p", "Tasks"]
     title = "What evolution gained, seed by seed"
     return Table("gains", title, framed(rows, schema), note, origin, group="Setting", data=found)
 
@@ -77,7 +87,8 @@ def searches(matrix: Any, origin: Origin, *, transfer: bool) -> Table:
     kind = pl.col("search").str.starts_with("transfer:")
     note = (
         "Evolved programs on held-out tasks at equal N, mean ± standard deviation over seeds. Differences of score are paired by task, over the "
-        "seeds that both have, with 95 % interval; * p < 0.05 by sign flips, not adjusted. "
+        "seeds that both have, with 95 % interval; each task counts once, however many seeds drew it, so a difference can be a little off that of the "
+        "scores; * p < 0.05 by sign flips, not adjusted. "
         + missing(matrix.cells.filter(kind if transfer else ~kind))
     )
     title, file = (

@@ -153,7 +153,8 @@ def goodhart(matrix: Any, origin: Origin) -> Table:
         "Measures that the search never saw. Fresh forest, words, embedding: ROC-AUC of classifiers fitted afresh against other people; at 0.5 "
         "they cannot tell the condition from people. An evolved program whose likeness rose while they still catch it has learned the frozen "
         "forest, not people. Controls: people held out, and a rule that mangles the base simulator's messages. Marks: above people (HL), below the "
-        "editor (HL), caught (the interval of a fresh AUC lies above 0.5). An empty column: not measured in this matrix."
+        "editor (HL), caught (the interval of a fresh AUC lies above 0.5). People's coverage is task by task here, with the one or two that a task has; in the main tables "
+        "it is that of bundles of N drawn over tasks, so it is higher there. An empty column: not measured in this matrix."
     )
     schema = ["Setting", "Condition", "Seeds", *columns, "Faulty, %", "Marks: seeds"]
     return Table(
@@ -188,7 +189,7 @@ def discriminator(matrix: Any, origin: Origin) -> Table:
         )  # fmt: skip
     note = (
         "Fitted on train tasks, tested on the dialogues of others, whose number stands at the right. Over several seeds: mean ± standard deviation, "
-        "mean ends of the interval. People are those whose fingerprints ship with the project."
+        "mean ends of the interval; F1 is that of people. People are those whose fingerprints ship with the project."
     )
     return Table(
         "discriminator",
@@ -244,8 +245,8 @@ def success(matrix: Any, origin: Origin) -> Table:
         for r in found.to_dicts()
     ]
     note = (
-        "Mean ± standard deviation over seeds, coverage and score at equal N; counts are sums over seeds. Failed episodes are in no "
-        "mean; faulty ones (the simulated user spoiled its own task) are left out of the columns “sound”. Write tasks: the "
+        "Mean ± standard deviation over seeds, all at equal N; counts are sums over seeds, people's too, who are the same in each. Failed episodes are in no "
+        "mean; faulty ones (the simulated user spoiled its own task) are left out of the columns “sound”, which people, who are not audited, leave empty. Write tasks: the "
         f"right outcome changes data. {missing(matrix.cells.filter(search=MAIN))}"
     )
     title = "Success, and realism without faulty episodes"
