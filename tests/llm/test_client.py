@@ -333,3 +333,17 @@ def test_a_roles_file_gives_each_role_its_model_and_the_rest_the_default(tmp_pat
     roles = endpoints(roles_file=file)
     assert roles["agent"].model == "a" and roles["user"] == Endpoint("b", "http://127.0.0.1:1/v1")
     assert endpoints()["mutation"].model == "rehearsal-mutation"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("model = 3", "model to 3; it must be text"),
+        ('model = "m"\ntemperature = "hot"', "temperature to 'hot'; it must be a number"),
+        ('model = "m"\nusd_per_million_tokens = 2', "is 2; it must be two numbers"),
+    ],
+)
+def test_a_wrong_value_in_a_roles_file_is_named(tmp_path: Path, line: str, told: str) -> None:
+    (tmp_path / "roles.toml").write_text(f"[user]\n{line}\n")
+    with pytest.raises(WorkbenchError, match=told):
+        endpoints("rehearsal", roles_file=tmp_path / "roles.toml")

@@ -103,7 +103,8 @@ def from_settings(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Endpoi
 def _endpoint(settings: Mapping[str, Any]) -> Endpoint:
     rate = settings.get("usd_per_million_tokens")
     if rate is not None:
-        if len(rate) != 2 or not all(isinstance(x, int | float) and x >= 0 for x in rate):
+        numbers = isinstance(rate, list | tuple) and all(isinstance(x, int | float) and x >= 0 for x in rate)
+        if not numbers or len(rate) != 2:
             raise WorkbenchError(
                 f"usd_per_million_tokens of {settings['model']} is {rate}; it must be two numbers of 0 or more, "
                 "for input and output."
@@ -158,3 +159,9 @@ def check_tables(tables: Mapping[str, Any], where: str) -> None:
             raise WorkbenchError(
                 f"{where} sets {wrong} under [{role}]; the settings are {', '.join(sorted(known))}."
             )
+        for name in ("model", "base_url", "api_key_env"):
+            if not isinstance(value := table.get(name, ""), str):
+                raise WorkbenchError(f"{where} sets {name} to {value!r}; it must be text in quotes.")
+        for name in ("temperature", "max_tokens", "timeout"):
+            if isinstance(value := table.get(name, 0), bool) or not isinstance(value, int | float):
+                raise WorkbenchError(f"{where} sets {name} to {value!r}; it must be a number.")
