@@ -25,7 +25,7 @@ LOOKS = {
     "initial": Look("PPol initial", "#56B4E9", "diamond", "◆"),
     "evolved": Look("PPol evolved", "#0072B2", "cross", "✚"),
     "base_t1": Look("Base, temperature 1", "#B0B0B0", "triangle-down", "▼"),
-    "search": Look("Search candidates", "#A89CC8", "triangle-right", "▶"),
+    "search": Look("Search candidates", "#0072B2", "cross", "✚"),
     "editor": Look("Rule-based editor", "#CC79A7", "M-1,-1L1,1M1,-1L-1,1", "✖"),
 }
 ADDED, REMOVED = "#0072B2", "#D55E00"
