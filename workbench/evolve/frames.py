@@ -240,9 +240,11 @@ def _programs(run: Run) -> Frames:
 
 
 def _transcripts(run: Run) -> pl.DataFrame:
-    """Return what was said in the first batches of two candidates: the seed program and the best."""
+    """Return what was said in the first batches of two candidates: the seed program and the best other one."""
+    others = run.candidates.filter(pl.col("candidate_id") != "0000", status="accepted").sort("rank")
+    best = others["candidate_id"].to_list()[-1:] if run.best == "0000" else [run.best]
     parts = []
-    for candidate in dict.fromkeys(("0000", run.best)):
+    for candidate in ("0000", *best):
         chosen = run.frame(f"candidates/{candidate}", "episodes").filter(split="train")
         turns = run.frame(f"candidates/{candidate}", "turns")
         about = chosen.select("dialogue_id", "candidate_id", "persona_id", "success", "fault", "likeness")
