@@ -84,7 +84,7 @@ def test_replies_that_cannot_be_kept_stop_the_run_with_a_sentence(tmp_path: Path
 import resource, sys
 from pathlib import Path
 from workbench.errors import WorkbenchError
-from workbench.llm.replies import Replies
+from workbench.llm.reply import Replies
 replies = Replies(Path(sys.argv[1]))
 replies.put("a", {"x": 1})
 resource.setrlimit(resource.RLIMIT_FSIZE, (65536, resource.RLIM_INFINITY))

@@ -12,9 +12,9 @@ from workbench.evolve.progress import Progress
 from workbench.evolve.run import open_run
 from workbench.evolve.search import Search
 from workbench.evolve.settings import Settings
+from workbench.llm.limit import Pace
 from workbench.llm.rehearsal.app import app
 from workbench.llm.rehearsal.faults import Faults
-from workbench.llm.repeat import Pace
 from workbench.llm.roles import ROLES, Endpoint
 
 SMALL = Settings(

@@ -6,8 +6,7 @@ import asyncio
 
 import pytest
 
-from workbench.llm.limit import Limit
-from workbench.llm.repeat import Pace, passing
+from workbench.llm.limit import Limit, Pace, passing
 
 
 def test_no_more_than_the_limit_are_in_flight_and_they_come_in_order():

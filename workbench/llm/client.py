@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from workbench.errors import WorkbenchError
-from workbench.llm.limit import Limit, Patience
-from workbench.llm.repeat import OVERLOADED, Pace, passing
-from workbench.llm.replies import Replies
-from workbench.llm.reply import LLMError, Reply, ToolCall, read
+from workbench.llm.limit import OVERLOADED, Limit, Pace, Patience, passing
+from workbench.llm.reply import LLMError, Replies, Reply, ToolCall, read
 from workbench.llm.roles import ROLES, Endpoint, price
-from workbench.llm.telling import distance, key_of, sentence, where
 
 __all__ = ["Client", "LLMError", "Message", "Reply", "ToolCall", "count", "metered"]
 
@@ -213,11 +212,10 @@ class Client:
             When the endpoint fails after retries, or does not answer with a vector for each text.
         """
         body = {"model": endpoint.model, "input": list(texts), "encoding_format": "float"}
-        answer = await self._post(endpoint, "/embeddings", body)
+        answer = await self._post(endpoint, "/embeddings", _encoded(body))
         try:
-            rows = [
-                [float(x) for x in d["embedding"]] for d in sorted(answer["data"], key=lambda d: d["index"])
-            ]
+            data = sorted(answer["data"], key=lambda d: d["index"])
+            rows = [[float(x) for x in d["embedding"]] for d in data]
         except (KeyError, TypeError, ValueError):
             rows = []
         if len(rows) != len(texts) or len({len(row) for row in rows}) > 1:
@@ -226,11 +224,10 @@ class Client:
             )
         return rows
 
-    async def _post(self, endpoint: Endpoint, path: str, body: Mapping[str, Any] | bytes) -> dict[str, Any]:
+    async def _post(self, endpoint: Endpoint, path: str, raw: bytes) -> dict[str, Any]:
         """Send a request until it is answered: repeated after faults that may pass, waiting for a dead endpoint."""
         import openai
 
-        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         pace = self._pace.setdefault((endpoint.base_url, endpoint.model), Pace())
         tries = 0
         while True:
@@ -240,7 +237,7 @@ class Client:
                 answer = await self._api(endpoint).post(path, content=raw, cast_to=object)
                 break
             except openai.OpenAIError as error:
-                told = sentence(endpoint, error)
+                told = _told(endpoint, error)
                 response = getattr(error, "response", None)
                 headers = response.headers if response is not None else {}
                 status = getattr(error, "status_code", None)
@@ -274,16 +271,16 @@ class Client:
             if endpoint.offline:
                 from workbench.llm.rehearsal.app import app
 
-                inside = httpx2.AsyncClient(
-                    transport=httpx2.ASGITransport(app=app, raise_app_exceptions=False),
-                    base_url="http://rehearsal",
-                )
+                inside = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
                 self._apis[place] = openai.AsyncOpenAI(
-                    api_key="none", base_url="http://rehearsal/v1", http_client=inside, max_retries=0
+                    api_key="none",
+                    base_url="http://rehearsal/v1",
+                    http_client=httpx2.AsyncClient(transport=inside),
+                    max_retries=0,
                 )
             else:
                 self._apis[place] = openai.AsyncOpenAI(
-                    api_key=key_of(endpoint),
+                    api_key=endpoint.key(),
                     base_url=endpoint.base_url,
                     # On aiohttp a request costs about 0.6 of the CPU that it costs on httpcore2 (docs/engine.md).
                     http_client=openai.DefaultAioHttpClient(),
@@ -302,26 +299,26 @@ class Client:
         """
         import openai
 
-        lists: dict[tuple[str | None, str, bool], list[str]] = {}
+        lists: dict[Any, list[str]] = {}
         lines = []
         for role in roles:
             endpoint = self.roles[role]
-            place = (endpoint.base_url, endpoint.api_key_env, endpoint.offline)
-            if place not in lists:
+            api = self._api(endpoint)
+            if api not in lists:
                 try:
-                    quick = self._api(endpoint).with_options(max_retries=1, timeout=10.0)
-                    lists[place] = [m.id async for m in quick.models.list()]
+                    quick = api.with_options(max_retries=1, timeout=10.0)
+                    lists[api] = [m.id async for m in quick.models.list()]
                 except openai.NotFoundError:
-                    lists[place] = []  # some servers list no models: the first request will tell
+                    lists[api] = []  # some servers list no models: the first request will tell
                 except openai.OpenAIError as error:
-                    raise WorkbenchError(sentence(endpoint, error)) from None
-            known = lists[place]
+                    raise WorkbenchError(_told(endpoint, error)) from None
+            known = lists[api]
             if known and not {endpoint.model, f"{endpoint.model}:latest"} & set(known):  # as Ollama names it
-                near = ", ".join(sorted(known, key=lambda name: distance(name, endpoint.model))[:5])
+                near = ", ".join(get_close_matches(endpoint.model, known, n=5, cutoff=0))
                 raise WorkbenchError(
-                    f"{where(endpoint)} has no model '{endpoint.model}' for the role {role}; it has {near}."
+                    f"{endpoint.place} has no model '{endpoint.model}' for the role {role}; it has {near}."
                 )
-            lines.append(f"{role:<10} {endpoint.model} at {where(endpoint)}")
+            lines.append(f"{role:<10} {endpoint.model} at {endpoint.place}")
         return lines
 
     async def aclose(self) -> None:
@@ -336,3 +333,26 @@ class Client:
 
 def _encoded(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, separators=(",", ":")).encode()
+
+
+def _told(endpoint: Endpoint, error: Exception) -> str:
+    """Say what went wrong in one sentence, without the key."""
+    import aiohttp
+    import httpx2
+    import openai
+
+    refused = isinstance(error.__cause__, httpx2.ConnectTimeout) and isinstance(
+        error.__cause__.__cause__, ConnectionError | aiohttp.ClientOSError | aiohttp.ServerDisconnectedError
+    )  # the aiohttp transport calls these a timeout
+    if isinstance(error, openai.APITimeoutError) and not refused:
+        return f"{endpoint.place} did not answer in time; is it overloaded?"
+    if isinstance(error, openai.APIConnectionError):
+        return f"{endpoint.place} cannot be reached; is the server running and the address right?"
+    if isinstance(error, openai.AuthenticationError):
+        return (
+            f"{endpoint.place} refused the key in {endpoint.api_key_env}; set that variable to a valid key."
+        )
+    text = str(getattr(error, "message", error)).replace(
+        os.environ.get(endpoint.api_key_env) or "\0", "[key]"
+    )
+    return f"{endpoint.place} failed for model {endpoint.model}: {text[:300]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -48,6 +49,21 @@ class Endpoint:
     def rehearsed(self) -> bool:
         """Whether a stand-in answers, in this process or served on loopback."""
         return self.model.startswith(REHEARSAL)
+
+    @property
+    def place(self) -> str:
+        """Where it answers, for people to read."""
+        return "the rehearsal endpoint (in this process)" if self.offline else self.base_url or "OpenAI"
+
+    def key(self) -> str:
+        """Read the key from its environment variable; WorkbenchError when OpenAI's own is not set."""
+        found = os.environ.get(self.api_key_env, "").strip()
+        if not found and self.base_url is None:
+            raise WorkbenchError(
+                f"The model {self.model} needs a key: set the environment variable {self.api_key_env}, "
+                "name another endpoint with --base-url, or leave --model out to use the offline rehearsal models."
+            )
+        return found or "none"  # local servers take any key
 
 
 def endpoints(
