@@ -13,10 +13,13 @@ import polars as pl
 
 from workbench.evolve.run import Run
 from workbench.measure import FEATURES
-from workbench.show.style import FEATURE_NAMES, LOOKS
+from workbench.show import style
+from workbench.show.style import FEATURE_NAMES, Look
 from workbench.traces import read_traces
 
 LAYERS = ("humans", "base", "dp", "initial", "evolved", "search")
+# On the map the thousands of candidates lie among the evolved program, which elsewhere shares their look.
+LOOKS = style.LOOKS | {"search": Look("Search candidates", "#A89CC8", "triangle-right", "▶")}
 MOST_DRAWN = 10_000
 GROUPS = 7
 SAMPLE = 4_000  # points that groups are fitted on at most

@@ -87,10 +87,11 @@ def _marks(old: str, new: str) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
     a, b = _WORD.findall(old), _WORD.findall(new)
     starts = [_starts(a), _starts(b)]
     left, right = [], []
+    indents = [len(line) - len(line.lstrip()) for line in (old, new)]
     for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
         if tag != "equal" and not "".join((*a[i1:i2], *b[j1:j2])).isspace():
-            left.append((starts[0][i1], starts[0][i2]))
-            right.append((starts[1][j1], starts[1][j2]))
+            left.append((max(indents[0], starts[0][i1]), starts[0][i2]))
+            right.append((max(indents[1], starts[1][j1]), starts[1][j2]))
     return tuple(s for s in left if s[1] > s[0]), tuple(s for s in right if s[1] > s[0])
 
 

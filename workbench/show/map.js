@@ -3,12 +3,14 @@ const SHAPES = {
   circle: (c, x, y, r) => { c.beginPath(); c.arc(x, y, r, 0, 7); c.fill(); },
   square: (c, x, y, r) => c.fillRect(x - r, y - r, 2 * r, 2 * r),
   "triangle-up": (c, x, y, r) => { c.beginPath(); c.moveTo(x, y - r * 1.2); c.lineTo(x + r * 1.1, y + r); c.lineTo(x - r * 1.1, y + r); c.fill(); },
+  "triangle-right": (c, x, y, r) => { c.beginPath(); c.moveTo(x + r * 1.2, y); c.lineTo(x - r, y + r * 1.1); c.lineTo(x - r, y - r * 1.1); c.fill(); },
   diamond: (c, x, y, r) => { c.beginPath(); c.moveTo(x, y - r * 1.3); c.lineTo(x + r * 1.1, y); c.lineTo(x, y + r * 1.3); c.lineTo(x - r * 1.1, y); c.fill(); },
   cross: (c, x, y, r) => { const w = r * 0.42; c.fillRect(x - w, y - r, 2 * w, 2 * r); c.fillRect(x - r, y - w, 2 * r, 2 * w); },
 };
 
 const array = (view, Kind) => new Kind(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 
+const PEOPLE = 0, CANDIDATES = 5; // layers: candidates are many and lie below all others, people above
 const GRID = 64; // cells a side of the densities
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
@@ -29,19 +31,21 @@ function render({ model, el }) {
   const canvas = document.createElement("canvas"), still = document.createElement("canvas");
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "img");
-  canvas.style.cssText = "width:100%;height:520px;display:block;touch-action:none;cursor:crosshair";
+  canvas.style.cssText = "width:100%;height:520px;display:block;touch-action:none;cursor:crosshair;outline-color:#56b4e9";
   el.append(canvas);
   const tip = document.createElement("div");
   tip.style.cssText = "position:absolute;pointer-events:none;display:none;padding:2px 6px;font-size:12px;border:1px solid var(--jp-border-color2);background:var(--jp-layout-color0);color:var(--jp-content-font-color1);max-width:320px";
   el.style.position = "relative";
   el.append(tip);
   let xy, color, layer, generation, drawn, shown, chosen = new Set(), brush = null, pending = false, fresh = false;
+  const height = (i) => (layer[i] === PEOPLE ? 9 : layer[i] === CANDIDATES ? 0 : layer[i]);
+  const below = (i, j) => height(i) - height(j) || i - j;
   const load = () => {
     xy = array(model.get("xy"), Float32Array);
     color = array(model.get("color"), Uint8Array);
     layer = array(model.get("layer"), Uint8Array);
     generation = array(model.get("generation"), Int16Array);
-    drawn = array(model.get("drawn"), Uint32Array);
+    drawn = array(model.get("drawn"), Uint32Array).sort(below);
   };
   const box = () => {
     const [x0, x1, y0, y1] = model.get("extent");
@@ -55,7 +59,7 @@ function render({ model, el }) {
   const shade = (c, people) => {
     const [x0, x1, y0, y1] = model.get("extent"), { sx, sy } = box(), cells = [];
     for (let i = 0; i < layer.length; i++) {
-      if (!shown[i] || (layer[i] === 0) !== people) continue;
+      if (!shown[i] || (layer[i] === PEOPLE) !== people) continue;
       const gx = Math.min(GRID - 1, Math.floor(((xy[2 * i] - x0) / (x1 - x0)) * GRID));
       cells.push(gx + GRID * Math.min(GRID - 1, Math.floor(((xy[2 * i + 1] - y0) / (y1 - y0)) * GRID)));
     }
@@ -63,7 +67,7 @@ function render({ model, el }) {
     const wide = (sx(x1) - sx(x0)) / GRID, high = (sy(y0) - sy(y1)) / GRID;
     density(cells).forEach((v, i) => {
       if (v < 0.02) return;
-      c.fillStyle = people ? `rgba(0,158,115,${0.42 * v})` : `rgba(0,114,178,${0.3 * v})`;
+      c.fillStyle = people ? `rgba(0,158,115,${0.42 * v})` : `rgba(168,156,200,${0.5 * v})`;
       c.fillRect(sx(x0) + (i % GRID) * wide, sy(y0) - (Math.floor(i / GRID) + 1) * high, wide + 0.5, high + 0.5);
     });
   };
@@ -87,7 +91,7 @@ function render({ model, el }) {
     };
     const n = drawn.length, room = Math.min(n, 10000 - chosen.size); // the selection always; of the others an even share
     drawn.forEach((i, at) => {
-      if ((at * room) % n < room && shown[i] && !chosen.has(i)) put(i, some ? 0.14 : layer[i] === 5 ? 0.38 : 0.8, layer[i] === 0 ? r * 0.8 : r);
+      if ((at * room) % n < room && shown[i] && !chosen.has(i)) put(i, some ? 0.14 : layer[i] === CANDIDATES ? 0.5 : 0.85, layer[i] === CANDIDATES ? r : r * 1.25);
     });
     for (const i of chosen) if (shown[i]) put(i, 1, r * 1.25);
     c.globalAlpha = 1;
@@ -143,7 +147,7 @@ function render({ model, el }) {
   const again = () => { if (!pending) { pending = true; requestAnimationFrame(draw); } };
   const soon = () => { fresh = false; again(); };
   const take = () => {
-    chosen = new Set(array(model.get("drawn_selection"), Uint32Array));
+    chosen = new Set(array(model.get("drawn_selection"), Uint32Array).sort(below));
     soon();
   };
   for (const name of ["xy", "color", "layer", "generation", "drawn"]) model.on(`change:${name}`, () => { load(); soon(); });

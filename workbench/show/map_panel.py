@@ -8,9 +8,10 @@ import numpy as np
 import polars as pl
 
 from workbench.show import cloud, embedding
+from workbench.show.cloud import LOOKS
 from workbench.show.markup import button, check, code, empty, esc, link, select, table
 from workbench.show.people_tabs import chat_html, fault_turns
-from workbench.show.style import FEATURE_NAMES, LOOKS, change, share
+from workbench.show.style import FEATURE_NAMES, change, share
 from workbench.show.tables import provenance
 
 if TYPE_CHECKING:
@@ -42,8 +43,13 @@ def controls(view: PersonaMap) -> str:
         f'<label style="flex:1;display:flex;gap:6px">generations up to <input type="range" name="until" data-go="until" '
         f'min="0" max="{last}" value="{canvas.until}"> <b>{canvas.until}</b></label>{only}'
     )
-    legend = "".join(
+    colors = "".join(
         f'<span class="small"><span style="color:{c}">■</span> {esc(t, 30)}</span> ' for c, t in view.legend
+    )
+    legend = (
+        f'<div class="bar"><span class="small">{COLORS[view.color_by]}:</span>{colors}</div>'
+        if colors
+        else ""
     )
     notes = [f"{len(view.points):,} conversations"]
     if view.what != "fingerprints" and view.model == embedding.MODEL:
@@ -63,8 +69,8 @@ def controls(view: PersonaMap) -> str:
     picks = select("what", WHAT, what) + select("layout", {"pca": "PCA", "umap": "UMAP"}, layout)
     return (
         f'<div class="bar"><b>{esc(provenance(view.run))}</b></div><p>{esc(view.takeaway)}</p>'
-        f'<div class="bar">{picks}<label>color {select("color", COLORS, view.color_by)}</label>{boxes}</div>'
-        f'<div class="bar">{slider}</div>{said}<div class="bar">{legend}</div><p class="dim">{esc(" · ".join(notes))}</p>'
+        f'<div class="bar">{picks}<label>color {select("color", COLORS, view.color_by)}</label></div>'
+        f'<div class="bar">{boxes}</div><div class="bar">{slider}</div>{said}{legend}<p class="dim">{esc(" · ".join(notes))}</p>'
         + code("from workbench.show import cloud", "cloud.points(run)")
     )
 

@@ -19,7 +19,7 @@ from workbench.measure import FEATURES
 from workbench.show import cloud, embedding, map_panel
 from workbench.show.map_panel import WHAT
 from workbench.show.markup import esc
-from workbench.show.style import LOOKS, PALETTE
+from workbench.show.style import PALETTE
 from workbench.show.view import View
 
 SCALE = ("#5A6FC0", "#5B8FC4", "#7AA6A8", "#A8AE7A", "#CFAE4A", "#E39A1E")  # seen on white and on black
@@ -80,8 +80,8 @@ class PersonaMap(ipywidgets.VBox):
         self.canvas = Canvas(
             layer=bytes(self.layer),
             generation=self.points["generation"].to_numpy().astype(np.int16).tobytes(),
-            shapes=[LOOKS[name].shape for name in cloud.LAYERS],
-            names=[LOOKS[name].name for name in cloud.LAYERS],
+            shapes=[cloud.LOOKS[name].shape for name in cloud.LAYERS],
+            names=[cloud.LOOKS[name].name for name in cloud.LAYERS],
             layers=[name != "dp" for name in cloud.LAYERS],
             until=int(self.points["generation"].max() or 0),  # type: ignore[arg-type]
         )
@@ -167,22 +167,28 @@ class PersonaMap(ipywidgets.VBox):
         """Color the points by what was chosen; the legend says what the colors mean."""
         p, by = self.points, self.color_by
         if by == "layer":
-            values, palette = self.layer, [LOOKS[n].color for n in cloud.LAYERS]
+            values, palette = self.layer, [cloud.LOOKS[n].color for n in cloud.LAYERS]
             self.legend: list[tuple[str, str]] = []  # the layers' boxes are the legend
         elif by == "likeness":
             steps = len(SCALE)
             level = (p["likeness"] * steps).floor().clip(0, steps - 1).fill_null(steps + 1).to_numpy()
-            values, palette = np.where(self.people, steps, level), [*SCALE, LOOKS["humans"].color, "#999999"]
+            values, palette = (
+                np.where(self.people, steps, level),
+                [*SCALE, cloud.LOOKS["humans"].color, "#999999"],
+            )
             self.legend = [(c, f"{i / steps:.2f}–{(i + 1) / steps:.2f}") for i, c in enumerate(SCALE)]
             self.legend += [(palette[-2], "people"), (palette[-1], "not scored")]
         else:
             names = p["axes"].list.first() if by == "axis" else p["task_id" if by == "task" else by]
-            names = names.cast(pl.String).fill_null("(none)")
-            counted = names.value_counts(sort=True).sort("count", names.name, descending=[True, False])
+            names = names.cast(pl.String)
+            counted = (
+                names.drop_nulls().value_counts(sort=True).sort("count", names.name, descending=[True, False])
+            )
             top, palette = counted[names.name].to_list()[: len(PALETTE) - 1], list(PALETTE)
             values = names.replace_strict(top, range(len(top)), default=len(PALETTE) - 1).to_numpy()
             self.legend = list(zip(PALETTE, top, strict=False))
-            self.legend += [(PALETTE[-1], "others")] if len(counted) > len(top) else []
+            rest = "others" if len(counted) > len(top) else "none" if names.null_count() else ""
+            self.legend += [(PALETTE[-1], rest)] if rest else []
         self.canvas.palette, self.canvas.color = palette, values.astype(np.uint8).tobytes()
 
     # -- what the page asks for -------------------------------------------------------------------

@@ -20,6 +20,7 @@ function render({ model, el }) {
   el.setAttribute("aria-label", model.get("label"));
   el.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab's own keys would cut cells here
   let held = null; // a slider being dragged is not replaced: what it changes is drawn when it is let go
+  let slid = -Infinity; // when a slider was last moved
   const later = new Map();
   el.addEventListener("pointerdown", (event) => (held = event.target.matches("input[type=range]") ? event.target : null));
   const release = () => {
@@ -35,14 +36,20 @@ function render({ model, el }) {
     el.append(part);
     const draw = () => {
       if (held && part.contains(held)) return later.set(name, draw);
-      const active = part.contains(document.activeElement) ? document.activeElement.dataset.go : undefined;
-      const kept = {};
+      const focused = part.contains(document.activeElement) ? document.activeElement : undefined;
+      const active = focused?.dataset.go;
+      const kept = {}, typed = {};
+      part.querySelectorAll("input[type=number]").forEach((e) => (typed[e.name] = e.value));
       part.querySelectorAll("[data-scroll]").forEach((e) => (kept[e.dataset.scroll] = [e.scrollTop, e.scrollLeft]));
       part.innerHTML = model.get(name);
       part.querySelectorAll("[data-scroll]").forEach((e) => {
         [e.scrollTop, e.scrollLeft] = kept[e.dataset.scroll] ?? [0, 0];
       });
-      if (active) part.querySelector(`[data-go="${CSS.escape(active)}"]`)?.focus({ preventScroll: true });
+      part.querySelectorAll("input[type=number]").forEach((e) => (e.value = typed[e.name] ?? e.value));
+      const again = active && part.querySelector(`[data-go="${CSS.escape(active)}"]`);
+      again?.focus({ preventScroll: true });
+      // A slider moved by keys is ahead of what is drawn: the answers to earlier keys do not take it back.
+      if (again?.matches("input[type=range]") && performance.now() - slid < 1000) again.value = focused.value;
     };
     model.on(`change:${name}`, draw);
     draw();
@@ -65,7 +72,9 @@ function render({ model, el }) {
     }
   });
   el.addEventListener("input", (event) => {
-    if (event.target.matches("input[type=range][data-go]")) send(event.target.dataset.go);
+    if (!event.target.matches("input[type=range][data-go]")) return;
+    slid = performance.now();
+    send(event.target.dataset.go);
   });
   el.addEventListener("change", (event) => {
     if (event.target.matches("select[data-go], input[data-go]:not([type=range])")) send(event.target.dataset.go);
