@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,14 +21,9 @@ MAIN = "main"
 TABLES = ("title", "settings", "domains", "roles", "simulators", "searches", "transfer")
 DOMAINS = ("retail", "airline")
 _SEARCH_KEYS = ("seeds", "conditions", "domains", "simulators")
-_GIVEN = {
-    "domain",
-    "seed",
-    "roles",
-    "tasks",
-    "reference",
-    "agent",
-}  # named by the plan's tables, or not for plans
+# Named by the plan's tables, or not for plans.
+_GIVEN = ("domain", "seed", "roles", "tasks", "reference", "agent")
+_KINDS = {int: "a whole number", bool: "true or false", str: "a text", float: "a number"}
 
 
 @dataclass(frozen=True)
@@ -96,7 +92,7 @@ def read_plan(path: str | Path) -> Plan:
         raise WorkbenchError(f"There is no plan {path}; data/plans/ has examples.") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise WorkbenchError(f"The plan {path} cannot be read: {error}.") from None
-    return Plan(str(data.get("title", Path(path).stem)), text, tuple(_Reader(Path(path), data).cells()))
+    return Plan(data.get("title", Path(path).stem), text, tuple(_Reader(Path(path), data).cells()))
 
 
 class _Reader:
@@ -105,9 +101,10 @@ class _Reader:
     def __init__(self, path: Path, data: Mapping[str, Any]) -> None:
         self.path, self.data = path, data
         self._known("the top", data, TABLES)
+        if not isinstance(title := data.get("title", ""), str):
+            self._fail("the top", f"sets title to {title!r}; it must be a text")
         for name in TABLES[1:]:
-            if not isinstance(data.get(name, {}), dict):
-                self._fail(name, f"{name} is no table; write it as [{name}]")
+            self._table(name, data.get(name, {}))
         for needed in ("domains", "simulators", "searches"):
             if not data.get(needed):
                 self._fail(needed, "is missing or empty; a plan names domains, simulators and searches")
@@ -115,9 +112,6 @@ class _Reader:
         self.simulators: dict[str, Any] = data["simulators"]
         self.searches: dict[str, Any] = data["searches"]
         self._known("domains", self.domains, DOMAINS)
-        at_least = {"base", "evolved"}
-        if not at_least <= set(self.searches.get(MAIN, {}).get("conditions", at_least)):
-            self._fail(f"searches.{MAIN}", "must evaluate base and evolved, which all else is measured by")
         if MAIN not in self.searches:
             self._fail("searches", f"has no search '{MAIN}', which the others are compared with")
         settings = [f.name for f in fields(Settings) if f.name not in _GIVEN]
@@ -129,6 +123,8 @@ class _Reader:
                 self._fail(f"searches.{name}", "may be named with letters, digits, - and _ only")
             self._settings(f"searches.{name}", table, [*settings, *_SEARCH_KEYS])
             self._search(f"searches.{name}", table)
+        if not {"base", "evolved"} <= set(self.searches[MAIN].get("conditions", CONDITIONS)):
+            self._fail(f"searches.{MAIN}", "must evaluate base and evolved, which all else is measured by")
         self.roles = {name: self._roles(name) for name in self.simulators}
         if len({_slug(name) for name in self.simulators}) < len(self.simulators):
             self._fail("simulators", "has two names that would share a folder; name them apart")
@@ -141,11 +137,8 @@ class _Reader:
             for domain in table.get("domains", self.domains):
                 for simulator in table.get("simulators", self.simulators):
                     for seed in self._seeds(name, simulator):
-                        yield Cell(
-                            *(domain, simulator, name, seed),
-                            self._made(name, domain, simulator, seed),
-                            conditions,
-                        )
+                        settings = self._made(name, domain, simulator, seed)
+                        yield Cell(domain, simulator, name, seed, settings, conditions)
         yield from self._transfers()
 
     def _transfers(self) -> Iterator[Cell]:
@@ -193,23 +186,20 @@ class _Reader:
 
     def _settings(self, where: str, table: Any, known: Sequence[str]) -> None:
         """Refuse a setting that does not exist, or is of another kind than its default."""
-        if not isinstance(table, dict):
-            self._fail(where, f"is no table; write it as [{where}]")
+        self._table(where, table)
         self._known(where, table, known)
         defaults = {f.name: f.default for f in fields(Settings)}
         for name, value in table.items():
-            wanted: Any = type(defaults.get(name))
             if name in _SEARCH_KEYS:
                 continue
             if name == "stages":
                 self._list(where, table, name, int, [])
                 continue
-            fine = isinstance(value, wanted) and not (wanted is int and isinstance(value, bool))
-            if wanted in (float, type(None)):
-                fine = isinstance(value, int | float) and not isinstance(value, bool)
-            if not fine:
-                kinds = {int: "a whole number", bool: "true or false", str: "a text"}
-                self._fail(where, f"sets {name} to {value!r}; it must be {kinds.get(wanted, 'a number')}")
+            wanted = float if defaults[name] is None else type(defaults[name])
+            if type(value) not in ((int, float) if wanted is float else (wanted,)):
+                self._fail(where, f"sets {name} to {value!r}; it must be {_KINDS[wanted]}")
+        if table.get("generations") == 0:
+            self._fail(where, "sets generations to 0: a search of a plan has one or more")
 
     def _search(self, where: str, table: Mapping[str, Any]) -> None:
         self._list(where, table, "seeds", int, [])
@@ -220,9 +210,10 @@ class _Reader:
 
     def _roles(self, simulator: str) -> dict[str, Endpoint]:
         """Return the endpoints of all roles, the simulator's own for the user."""
+        from workbench.llm.rehearsal.app import ROLES
+
         where, table = f"simulators.{simulator}", self.simulators[simulator]
-        if not isinstance(table, dict):
-            self._fail(where, f"is no table; write it as [{where}]")
+        self._table(where, table)
         self._list(where, table, "seeds", int, [])
         tables = dict(self.data.get("roles", {}))
         own = {k: v for k, v in table.items() if k != "seeds"}
@@ -230,27 +221,26 @@ class _Reader:
         check_tables({"user": own}, f"{self.path}, [{where}]:")
         found = endpoints(tables=tables | {"user": tables.get("user", {}) | own})
         for role, endpoint in found.items():
-            place = f"[{where}]" if role == "user" else f"[roles.{role}]"
-            if endpoint.offline and endpoint.model not in _rehearsal_models():
-                known = ", ".join(_rehearsal_models())
-                raise WorkbenchError(
-                    f"{self.path}, {place}: there is no rehearsal model '{endpoint.model}'; known are {known}."
-                )
+            place = where if role == "user" else f"roles.{role}"
+            if endpoint.offline:
+                self._known(place, [endpoint.model], ROLES, "model")
+            elif (url := endpoint.base_url) is not None and not re.match(r"https?://[^/]", url):
+                self._fail(place, f"sets base_url to '{url}'; it must begin with http:// or https://")
         return found
+
+    def _table(self, where: str, found: Any) -> None:
+        if not isinstance(found, dict):
+            self._fail(where, f"is no table; write it as [{where}]")
 
     def _list(
         self, where: str, table: Mapping[str, Any], name: str, kind: type, default: list[Any]
     ) -> list[Any]:
         found = table.get(name, default)
-        if (
-            not isinstance(found, list)
-            or any(type(x) is not kind for x in found)
-            or (name in table and not found)
-        ):
-            what = "whole numbers" if kind is int else "names"
-            self._fail(
-                where, f"sets {name} to {found!r}; it must be a list of {what}, such as {_SAMPLE[kind]}"
-            )
+        wrong = not isinstance(found, list) or any(type(x) is not kind for x in found)
+        if wrong or (name in table and not found):
+            what, sample = ("whole numbers", 1) if kind is int else ("names", "retail")
+            such = json.dumps([found if type(found) is kind else sample])
+            self._fail(where, f"sets {name} to {found!r}; it must be a list of {what}, such as {such}")
         if len(set(found)) < len(found):
             self._fail(where, f"names something twice in {name}: {found}")
         return found
@@ -267,18 +257,9 @@ class _Reader:
         raise WorkbenchError(f"{self.path}, {place} {what.rstrip('.')}{'' if what.endswith('?') else '.'}")
 
 
-_SAMPLE = {int: "[1, 2, 3]", str: '["retail"]'}
-
-
 def _folder(domain: str, simulator: str, search: str, seed: int) -> Path:
     return Path(*map(_slug, (domain, simulator, search)), f"seed-{seed}")
 
 
 def _slug(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name).strip(".") or "-"
-
-
-def _rehearsal_models() -> tuple[str, ...]:
-    from workbench.llm.rehearsal.app import ROLES
-
-    return ROLES
