@@ -152,10 +152,34 @@ def test_fingerprints_go_to_parquet_and_csv_alike(here: Path, capsys):
     assert csv["words_per_turn"].item() == 1.0
 
 
+def test_fingerprints_that_cannot_be_written_leave_the_old_file(here: Path, capsys, monkeypatch):
+    import polars as pl
+
+    def cut(_: pl.DataFrame, path: Path) -> None:
+        path.write_text("dialogue_id,words")
+        raise OSError(28, "No space left on device")
+
+    (here / "out.csv").write_text("old")
+    monkeypatch.setattr(pl.DataFrame, "write_csv", cut)
+    code, _, err = run(capsys, "fingerprint", "good.jsonl", "-o", "out.csv")
+    assert code == 2 and "out.csv cannot be written: No space left on device" in err
+    assert (here / "out.csv").read_text() == "old" and not list(here.glob(".tmp-*"))
+
+
 def test_a_dry_run_estimates_and_asks_nothing(here: Path, capsys):
     code, out, _ = run(capsys, "evolve", "--run", "r", "--model", "gpt-4.1-mini", "--seeds", "2", "--dry-run")
     assert code == 0 and "Estimate for 2 searches" in out and "in all: $" in out
     assert not (here / "r").exists()
+
+
+def test_a_dry_run_of_a_plan_names_the_models_that_were_not_asked(here: Path, capsys):
+    (here / "plan.toml").write_text(
+        '[domains.retail]\n[simulators.one]\nmodel = "no-such"\nbase_url = "http://127.0.0.1:9/v1"\n[searches.main]\n'
+    )
+    code, out, err = run(capsys, "paper", "plan.toml", "--dry-run")
+    assert code == 0, err
+    told = out[out.index("Not asked") :]
+    assert "no-such at http://127.0.0.1:9/v1 (OPENAI_API_KEY is not set)" in told and "rehearsal" not in told
 
 
 def test_seeds_make_independent_runs_in_one_folder_and_branch_goes_on_from_one(here: Path, capsys):

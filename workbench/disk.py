@@ -1,10 +1,10 @@
-"""What a full disk or a read-only folder says: one sentence in place of a traceback."""
+"""Writing so that a full disk or a read-only folder gives a sentence, and nobody sees half a file."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
@@ -29,3 +29,16 @@ def writing(path: Path) -> Iterator[None]:
             f"{path} cannot be written ({why}). What was finished before is kept and can be read; "
             "free some space or make the folder writable, then go on with the run."
         ) from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a file to fill; it takes the place of ``path`` by one rename when the block ends without error."""
+    target = path.resolve()  # a link stays a link
+    part = target.with_name(f".tmp-{target.name}")
+    try:
+        yield part
+        part.replace(target)
+    finally:
+        with suppress(OSError):
+            part.unlink()

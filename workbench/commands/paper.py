@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,7 @@ def _run(source: Path, out: Path, jobs: int, *, dry: bool) -> Matrix | None:
     plan = read_plan(source)
     _announce(plan)
     if dry:
+        _unasked(plan)
         return None
     root = out / "runs"
     reasons = complete(plan, root, jobs=jobs, report=show_progress)
@@ -114,6 +116,16 @@ def _announce(plan: Plan) -> None:
     known = table["cost"].drop_nulls()
     total = table.select(sums).row(0, named=True) | {"cost": known.sum() if len(known) else None}
     print(f"  {_line(total)}  in all{', known prices only' if 0 < len(known) < len(table) else ''}")
+
+
+def _unasked(plan: Plan) -> None:
+    """Print the models that only a run would find out about: a dry run asks nothing."""
+    found = {e for cell in plan.cells for e in cell.settings.roles.values() if not e.offline}
+    if found:
+        print("Not asked, so not known to answer:")
+    for e in sorted(found, key=lambda e: (e.base_url or "", e.model)):
+        key = "" if os.environ.get(e.api_key_env) else f" ({e.api_key_env} is not set)"
+        print(f"  {e.model} at {e.base_url or 'OpenAI'}{key}")
 
 
 def _line(row: dict[str, Any]) -> str:

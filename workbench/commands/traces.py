@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from workbench.commands import Add
+from workbench.disk import replacing
 from workbench.errors import WorkbenchError
 
 FORMATS = """formats, told apart by content, plain or gzipped (docs/formats):
@@ -77,7 +78,8 @@ def fingerprint(args: argparse.Namespace) -> None:
     table = pl.concat(frames, how="vertical_relaxed")
     if args.output:
         try:
-            (table.write_parquet if args.output.endswith(".parquet") else table.write_csv)(args.output)
+            with replacing(Path(args.output)) as part:
+                (table.write_parquet if args.output.endswith(".parquet") else table.write_csv)(part)
         except OSError as error:
             raise WorkbenchError(f"{args.output} cannot be written: {error.strerror or error}.") from None
         print(f"{len(table)} dialogues from {len(args.files)} files → {args.output}")
