@@ -117,8 +117,9 @@ def _of_run(choice: Choice, counts: Counter[str]) -> Iterator[Dialogue]:
     counts["conversations left out: they failed"] = episodes["error"].count()
     kept = episodes.filter(pl.col("error").is_null())
     if choice.successful:
-        counts["conversations left out: no success"] = len(kept.filter(~pl.col("success").fill_null(False)))
-        kept = kept.filter(pl.col("success").fill_null(False))
+        won = kept.filter("success")
+        counts["conversations left out: no success"] = len(kept) - len(won)
+        kept = won
     counts["conversations kept in which the simulator spoiled its task"] = kept["fault"].count()
     for name in [name for name, n in counts.items() if not n]:
         del counts[name]

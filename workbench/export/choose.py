@@ -84,21 +84,16 @@ class Choice:
         if found is None or found.is_empty():
             raise WorkbenchError(f"{self.label} of {self.source.place} has no personas{self._why()}.")
         contexts, openings = self._contexts(), self._openings()
-        rows = []
-        for row in found.to_dicts():
-            task_id = row["task_id"]
-            rows.append(
-                row
-                | {
-                    "hash": hashlib.sha256(row["policy"].encode()).hexdigest()[:12],
-                    "axis_placement": {
-                        placed["axis"]: placed["on"] for placed in row["axis_placement"] or []
-                    },
-                    "context": contexts.get(task_id, ""),
-                    "opening": openings.get((task_id, row["persona_id"])),
-                }
-            )
-        return rows
+        return [
+            row
+            | {
+                "hash": hashlib.sha256(row["policy"].encode()).hexdigest()[:12],
+                "axis_placement": {placed["axis"]: placed["on"] for placed in row["axis_placement"] or []},
+                "context": contexts.get(row["task_id"], ""),
+                "opening": openings.get((row["task_id"], row["persona_id"])),
+            }
+            for row in found.to_dicts()
+        ]
 
     def _why(self) -> str:
         if self.folder.startswith("candidates/"):

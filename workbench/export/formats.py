@@ -14,32 +14,20 @@ if TYPE_CHECKING:
     from workbench.export.choose import Choice
     from workbench.export.files import Written
 
-FORMATS = {
-    "jsonl": "persona policies, one JSON object a line",
-    "tau2": "τ²-bench tasks.json, the policy in user_scenario.persona",
-    "tau2-plugin": "a folder: those tasks, and a module that makes the policy PPol's suffix",
-    "inspect": "inspect_ai dataset samples",
-    "adk": "Google ADK conversation scenarios with user personas",
-    "mlflow": "MLflow ConversationSimulator test cases",
-    "deepeval": "DeepEval conversational goldens",
-    "program": "the generator as one Python file that runs anywhere",
-    "chat": "conversations as chat JSONL, to train the agent",
-    "chat-user": "the same with roles flipped, to train a user simulator",
+_FORMATS = {
+    "jsonl": ("personas:jsonl", "persona policies, one JSON object a line"),
+    "tau2": ("tau2:tasks", "τ²-bench tasks.json, the policy in user_scenario.persona"),
+    "tau2-plugin": ("tau2:plugin", "a folder: those tasks, and a module that makes the policy PPol's suffix"),
+    "inspect": ("personas:inspect", "inspect_ai dataset samples"),
+    "adk": ("personas:adk", "Google ADK conversation scenarios with user personas"),
+    "mlflow": ("personas:mlflow", "MLflow ConversationSimulator test cases"),
+    "deepeval": ("personas:deepeval", "DeepEval conversational goldens"),
+    "program": ("program:program", "the generator as one Python file that runs anywhere"),
+    "chat": ("chat:agent", "conversations as chat JSONL, to train the agent"),
+    "chat-user": ("chat:simulator", "the same with roles flipped, to train a user simulator"),
 }
+FORMATS = {name: what for name, (_, what) in _FORMATS.items()}
 """The formats and what each is."""
-
-_WRITERS = {
-    "jsonl": "personas:jsonl",
-    "tau2": "tau2:tasks",
-    "tau2-plugin": "tau2:plugin",
-    "inspect": "testing:inspect",
-    "adk": "testing:adk",
-    "mlflow": "testing:mlflow",
-    "deepeval": "testing:deepeval",
-    "program": "program:program",
-    "chat": "chat:agent",
-    "chat-user": "chat:simulator",
-}
 
 
 def export(
@@ -90,7 +78,7 @@ def export(
 
     choice = choose(source, condition, candidate, tuple(tasks), successful)
     _keep_source(choice, Path(out))
-    module, _, function = _WRITERS[format].partition(":")
+    module, function = _FORMATS[format][0].split(":")
     written: Written = getattr(import_module(f"workbench.export.{module}"), function)(choice, Path(out))
     return written
 

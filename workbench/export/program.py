@@ -10,7 +10,7 @@ from types import ModuleType
 
 from workbench.errors import WorkbenchError
 from workbench.evolve.run import Run
-from workbench.export.choose import Choice, choose
+from workbench.export.choose import Choice
 from workbench.export.files import Written, put
 from workbench.simulate.host import without_helper_import
 from workbench.simulate.program import SUBSET, ProgramRejected, read_axes
@@ -22,6 +22,8 @@ HEAD = """\
 # or, after import, generate_personas_detailed(scenario, DIVERSITY_AXES, 5). complete() and parse_json() are the adapter.
 # A model wrote the program below the adapter, and a sandbox kept it from files and network; here nothing does. Read it.
 """
+ADAPTER = "\n# --- adapter: replace it as you like ---\n"
+PROGRAM = "\n\n# --- the program, as evolved ---\n"
 MAIN = """
 
 if __name__ == "__main__":
@@ -57,29 +59,21 @@ def to_program(run: Run, candidate: str | None = None, *, name: str = "personas.
     WorkbenchError
         When there is no such candidate, the sandbox rejects it, or it imports what the sandbox does not offer.
     """
-    choice = choose(run, None, candidate or run.best, (), False)
-    assert choice.candidate_id is not None
-    source = run.program(choice.candidate_id)
-    _check(source, choice.candidate_id)
+    candidate = candidate or run.best
+    source = run.program(candidate)
+    _check(source, candidate)
     body = without_helper_import(source)
-    title = f"Generator of persona policies: candidate {choice.candidate_id} of run {run.run_id} ({run.settings.domain})."
+    title = (
+        f"Generator of persona policies: candidate {candidate} of run {run.run_id} ({run.settings.domain})."
+    )
     adapter = _adapter("adapter")
     if body != source:
         adapter += "\n\n" + _adapter("adapter_helpers")
     at = _after_future(body)
     lines = body.splitlines(keepends=True)
     head = HEAD.format(title=" ".join(title.split()), name=" ".join(name.split()))
-    between = "\n# --- adapter: replace it as you like ---\n", "\n\n# --- the program, as evolved ---\n"
-    return (
-        head
-        + "".join(lines[:at])
-        + between[0]
-        + adapter
-        + between[1]
-        + "".join(lines[at:]).rstrip()
-        + "\n"
-        + MAIN
-    )
+    first, rest = "".join(lines[:at]), "".join(lines[at:]).rstrip()
+    return f"{head}{first}{ADAPTER}{adapter}{PROGRAM}{rest}\n{MAIN}"
 
 
 def _check(source: str, candidate: str) -> None:
@@ -101,14 +95,11 @@ def _check(source: str, candidate: str) -> None:
     for node in ast.walk(tree):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or "."] if isinstance(node, ast.ImportFrom) else []
-        if strange := [n for n in names if n.split(".")[0] not in allowed]:
+        strange = [f"imports {n}" for n in names if n.split(".")[0] not in allowed]
+        strange += [f"uses {n}" for n in _reached(node) if n in hidden or FORBIDDEN.fullmatch(n)]
+        if strange:
             raise WorkbenchError(
-                f"Candidate {candidate} imports {strange[0]}, which the sandbox never let it have; outside it would get it. "
-                "It is not exported."
-            )
-        if reach := next((n for n in _reached(node) if n in hidden or FORBIDDEN.fullmatch(n)), None):
-            raise WorkbenchError(
-                f"Candidate {candidate} uses {reach}, which the sandbox never let it have; outside it would work. "
+                f"Candidate {candidate} {strange[0]}, which the sandbox never let it have; outside it would work. "
                 "It is not exported."
             )
 
@@ -119,11 +110,9 @@ def _reached(node: ast.AST) -> list[str]:
         return [node.id]
     if isinstance(node, ast.Attribute):
         return [node.attr]
-    return (
-        [a.name for a in node.names]
-        if isinstance(node, ast.ImportFrom) and node.module != "__future__"
-        else []
-    )
+    if isinstance(node, ast.ImportFrom) and node.module != "__future__":
+        return [a.name for a in node.names]
+    return []
 
 
 def _modules_in(name: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from workbench.errors import WorkbenchError
 from workbench.export.choose import Choice
 from workbench.export.files import Written, document, put
-from workbench.simulate.tau2.tasks import DOMAINS, data_folder
+from workbench.simulate.tau2.tasks import DOMAINS, data_folder, scenario_text
 
 POSITION = (
     "The persona policy stands in user_scenario.persona, before the instructions; Persona Policies append it "
@@ -46,31 +46,19 @@ def _records(choice: Choice) -> list[dict[str, Any]]:
     records = []
     for i, persona in enumerate(choice.personas):
         task = known.get(persona["task_id"])
-        if task is None or persona["context"] != _told(task):
+        if task is None or persona["context"] != scenario_text(task["user_scenario"]):
             raise WorkbenchError(
                 f"Task {persona['task_id']} of {choice.source.place} is none of τ²-bench's; tau2 needs the benchmark's own "
                 "tasks. Export jsonl for any scenario."
             )
-        purpose = (task.get("description") or {}) | {
-            "notes": f"{POSITION} {json.dumps(_origin(choice, persona))}"
-        }
-        scenario = task["user_scenario"] | {"persona": persona["policy"]}
+        origin = choice.provenance | {key: persona[key] for key in ("task_id", "persona_id", "hash")}
+        notes = {"notes": f"{POSITION} {json.dumps(origin)}"}
         records.append(
             task
             | {
                 "id": f"{persona['task_id']}-{i:03d}-{persona['hash']}",
-                "description": purpose,
-                "user_scenario": scenario,
+                "description": (task.get("description") or {}) | notes,
+                "user_scenario": task["user_scenario"] | {"persona": persona["policy"]},
             }
         )
     return records
-
-
-def _told(task: dict[str, Any]) -> str:
-    from workbench.simulate.tau2.tasks import scenario_text
-
-    return scenario_text(task["user_scenario"])
-
-
-def _origin(choice: Choice, persona: dict[str, Any]) -> dict[str, Any]:
-    return choice.provenance | {key: persona[key] for key in ("task_id", "persona_id", "hash")}
