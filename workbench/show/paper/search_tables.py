@@ -139,6 +139,8 @@ def failures(matrix: Any, origin: Origin) -> Table:
         for r in found.to_dicts()
     ]  # fmt: skip
     note = f"Candidates that were not accepted, by the beginning of their reason, all seeds. {missing(matrix.cells)}"
+    if not rows:
+        rows = [{"Setting": "all", "Search": "all", "Why": "none was rejected", "Programs": "0", "of": count_of(len(matrix.candidates))}]  # fmt: skip
     schema = ["Setting", "Search", "Why", "Programs", "of"]
     title = "What failed in the searches"
     return Table("failures", title, framed(rows, schema), note.strip(), origin, group="Setting", data=found)
