@@ -230,13 +230,12 @@ def _dialogues(path: Path, user: str | None, tally: Report) -> Iterator[tuple[st
             if isinstance(record, DroppedError):
                 raise record
             form = _format(record, about)
-            dialogue: Dialogue = form.read(record, about)
-            if not dialogue.messages:
+            d: Dialogue = form.read(record, about)
+            if not d.messages:
                 raise DroppedError("no messages")
         except DroppedError as why:
             tally.dropped[str(why)] += 1
             continue
-        d = dialogue
         tally.formats[form.NAME] += 1
         tally.sources[d.source] += 1
         tally.turns.update((role, (_OTHERS | form.WHOSE)[role]) for role, _ in d.messages)
@@ -244,7 +243,7 @@ def _dialogues(path: Path, user: str | None, tally: Report) -> Iterator[tuple[st
         of = tau_usi if tau_usi.is_source(d.source) else form  # wherever its texts are kept
         tally.terms.update({of.TERMS} if hasattr(of, "TERMS") else ())
         trial = "" if d.trial is None else str(d.trial)
-        yield _unique(d.id or "|".join((d.source, d.task_id or "", trial, d.trait or "")), taken), dialogue
+        yield _unique(d.id or "|".join((d.source, d.task_id or "", trial, d.trait or "")), taken), d
 
 
 def _format(record: Json, about: About) -> ModuleType:
@@ -258,9 +257,9 @@ def _format(record: Json, about: About) -> ModuleType:
 
 
 def _unique(name: str, taken: Counter[str]) -> str:
-    taken[name] += 1
-    candidate = name if taken[name] == 1 else f"{name}#{taken[name]}"
-    if candidate != name and candidate in taken:
-        return _unique(name, taken)
-    taken[candidate] = max(taken[candidate], 1)
-    return candidate
+    unique = name
+    while unique in taken:
+        taken[name] += 1
+        unique = f"{name}#{taken[name]}"
+    taken[unique] = 1
+    return unique

@@ -85,19 +85,36 @@ def speech(messages: Any, where: str, lost: Counter[str]) -> list[Message]:
     """
     found: list[Message] = []
     for message in messages:
-        role, text = role_of(message, where), content(message.get("content"))
-        parts = message.get("content") if isinstance(message.get("content"), list) else []
-        if message.get("tool_calls") or any("tool_use" in str(p.get("type")) for p in parts if _is(p)):
+        role, value = role_of(message, where), message.get("content")
+        listed = isinstance(value, list)
+        parts = [part for part in value if isinstance(part, dict)] if listed else []
+        if message.get("tool_calls") or any("tool_use" in str(part.get("type")) for part in parts):
             lost["tool calls, which are no speech"] += 1
-            spoken = "\n".join(str(p["text"]) for p in parts if _is(p) and "text" in p) if parts else text
-            lost[BESIDE] += bool(spoken.strip())
-            continue
-        found.append((role, text))
+            texts = [str(part["text"]) for part in parts if "text" in part] if listed else [content(value)]
+            lost[BESIDE] += any(text.strip() for text in texts)
+        else:
+            found.append((role, content(value)))
     return found
 
 
-def _is(part: Any) -> bool:
-    return isinstance(part, dict)
+def played(
+    record: Json, name: str, source: str, about: About, reward: Any = None, trial: Any = None, **texts: Any
+) -> Dialogue:
+    """Make a dialogue of a benchmark's record, whose transcript is called so: speech up to the ending token."""
+    lost: Counter[str] = Counter()
+    messages, ended = until_end(speech(a_list(record, name, about.where), about.where, lost))
+    task = text_of(record.get("task_id"))
+    return Dialogue(
+        messages,
+        source,
+        task_id=task,
+        tau2_task_id=task,
+        trial=whole(trial, "trial", about.where),
+        reward=number(reward, "reward", about.where),
+        ended_by=ended,
+        lost=lost,
+        **{field: text_of(value) for field, value in texts.items()},
+    )
 
 
 def until_end(messages: list[Message]) -> tuple[list[Message], str | None]:
@@ -112,13 +129,18 @@ def until_end(messages: list[Message]) -> tuple[list[Message], str | None]:
 
 def content(value: Any) -> str:
     """Give a message's text: of text parts their texts, of nothing the empty string, of anything else its JSON."""
-    if isinstance(value, str | None):
-        return text_of(value) or ""
     if isinstance(value, dict) and "content" in value:
         value = value["content"]
-    if isinstance(value, list) and all(_is(part) and isinstance(part.get("text"), str) for part in value):
+    if isinstance(value, list) and all(isinstance(at(part, "text"), str) for part in value):
         value = "\n".join(part["text"] for part in value)
     return text_of(value) or ""
+
+
+def at(value: Any, *path: str) -> Any:
+    """Look up a value in objects within objects; None where one of them is missing or no object."""
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def text_of(value: Any) -> str | None:

@@ -8,7 +8,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -41,7 +41,8 @@ def records(path: Path) -> Iterator[Found]:
         head = stream.read(HEAD)
         stream.seek(0)
         if _LOG.match(head):
-            yield from _log(path, name)
+            for place, record in enumerate(inspect_log.samples(path), start=1):
+                yield record, About(f"{path}, sample {place}", name)
         elif _by_lines(head, path):
             yield from _lines(stream, path, name)
         else:
@@ -52,11 +53,10 @@ def records(path: Path) -> Iterator[Found]:
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     """Open a file, unpacked where it is gzipped; whatever can be wrong with it is told in one sentence."""
     try:
-        with ExitStack() as stack:
-            raw: IO[bytes] = stack.enter_context(path.open("rb"))
+        with path.open("rb") as raw, gzip.open(raw) as unpacked:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            yield stack.enter_context(gzip.open(raw)) if packed else raw  # type: ignore[arg-type]
+            yield unpacked if packed else raw  # type: ignore[misc]
     except FileNotFoundError:
         raise WorkbenchError(f"{path} does not exist: check the path") from None
     except UnicodeDecodeError:
@@ -81,12 +81,9 @@ def _by_lines(head: bytes, path: Path) -> bool:
         record = json.loads(first)
     except (ValueError, RecursionError):
         return False
-    return isinstance(record, dict) and not _holds_records(record)
-
-
-def _holds_records(record: Json) -> bool:
-    keyed = any(isinstance(v, dict) and "conversation" in v for v in record.values())
-    return keyed or any(isinstance(record.get(name), list) for name in HOLDERS)
+    if not isinstance(record, dict) or any(isinstance(record.get(name), list) for name in HOLDERS):
+        return False
+    return not any(isinstance(value, dict) and "conversation" in value for value in record.values())
 
 
 def _lines(stream: IO[bytes], path: Path, name: str) -> Iterator[Found]:
@@ -177,11 +174,6 @@ def _whole(path: Path) -> Json | DroppedError:
         return DroppedError("a file that is no JSON, or was cut off")
     except OSError as error:
         return DroppedError(f"a file that cannot be read ({error.strerror})")
-
-
-def _log(path: Path, name: str) -> Iterator[Found]:
-    for place, record in enumerate(inspect_log.samples(path), start=1):
-        yield record, About(f"{path}, sample {place}", name)
 
 
 def _object(record: Any, where: str) -> Json:

@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
-from workbench.traces.dialogue import (
-    About,
-    Dialogue,
-    DroppedError,
-    Json,
-    a_list,
-    number,
-    speech,
-    text_of,
-    until_end,
-)
+from workbench.traces.dialogue import About, Dialogue, DroppedError, Json, played
 
 NAME = "ppol trajectories"
 WHOSE = {"user": "the simulated customer", "assistant": "the agent under test"}
@@ -29,22 +17,10 @@ def read(record: Json, about: About) -> Dialogue:
     """Read an episode; ppol runs τ²-bench and numbers tasks as it does."""
     if not record.get("trajectory"):
         raise DroppedError("an episode that failed")
-    lost: Counter[str] = Counter()
-    messages, ended = until_end(speech(a_list(record, "trajectory", about.where), about.where, lost))
     meta = about.header.get("meta")
     facts = {**(meta if isinstance(meta, dict) else {}), **record}
-    reward = facts.get("reward")
-    if reward is None and isinstance(facts.get("success"), bool):
-        reward = float(facts["success"])
-    task = text_of(record.get("task_id"))
-    return Dialogue(
-        messages,
-        "ppol",
-        domain=text_of(facts.get("domain")),
-        task_id=task,
-        tau2_task_id=task,
-        reward=number(reward, "reward", about.where),
-        ended_by=ended,
-        user_model=text_of(facts.get("user_model")),
-        lost=lost,
-    )
+    reward, success = facts.get("reward"), facts.get("success")
+    if reward is None and isinstance(success, bool):
+        reward = float(success)
+    texts = {name: facts.get(name) for name in ("domain", "user_model")}
+    return played(record, "trajectory", "ppol", about, reward, **texts)

@@ -23,15 +23,13 @@ def read(record: Json, about: About) -> Dialogue:
             record = record | {"original_messages": json.loads(record["original_messages"])}
         except ValueError:
             raise DroppedError("messages that are no JSON") from None
-    messages = a_list(record, "original_messages", about.where)
-    if not messages:
-        raise DroppedError("no messages")
+    messages, task = a_list(record, "original_messages", about.where), text_of(record.get("test_id"))
     return Dialogue(
         [(role_of(m, about.where), content(m.get("content"))) for m in messages],
         "RealUserSim",
         id=text_of(record.get("conversation_hash")),
         domain=text_of(record.get("domain")),
-        task_id=text_of(record.get("test_id")),
-        tau2_task_id=text_of(record.get("test_id")),
+        task_id=task,
+        tau2_task_id=task,
         scenario=text_of(record.get("problem_desc") or record.get("user_goal")),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from workbench.traces.dialogue import About, Dialogue, DroppedError, Json, text_of
+from workbench.traces.dialogue import About, Dialogue, DroppedError, Json, at, text_of
 
 NAME = "SDialog dialogues"
 WHOSE = {
@@ -51,11 +51,8 @@ def _roles(speakers: list[str], personas: Any, user: str | None) -> dict[str, st
         return {name: "user" if name == user else "assistant" for name in speakers}
     found: dict[str, str] = {}
     for name in speakers:
-        about = personas.get(name) if isinstance(personas, dict) else None
-        about = about if isinstance(about, dict) else {}
-        kind = about.get("_metadata")
-        telling = (name, about.get("role"), kind.get("className") if isinstance(kind, dict) else None)
-        for text in filter(None, map(str, filter(None, telling))):
+        about = at(personas, name)
+        for text in map(str, (name, at(about, "role"), at(about, "_metadata", "className"))):
             if _AGENT.search(text) or _USER.search(text):  # "customer support agent" is an agent
                 found[name] = "assistant" if _AGENT.search(text) else "user"
                 break

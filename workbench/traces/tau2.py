@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
-from workbench.traces.dialogue import (
-    About,
-    Dialogue,
-    DroppedError,
-    Json,
-    a_list,
-    number,
-    speech,
-    text_of,
-    until_end,
-    whole,
-)
+from workbench.traces.dialogue import About, Dialogue, DroppedError, Json, at, played, text_of
 
 NAME = "τ²-bench results"
 WHOSE = {"user": "the simulated customer", "assistant": "the agent under test"}
-_REASONS = {"user_stop": "stop"}
 
 
 def fits(record: Json) -> bool:
@@ -30,37 +17,26 @@ def fits(record: Json) -> bool:
 
 def read(record: Json, about: About) -> Dialogue:
     """Read a simulation; domain, models and scenario come from the header of its results."""
-    reason = text_of(record.get("termination_reason"))
+    reason, info = text_of(record.get("termination_reason")), at(about.header, "info")
     if not record.get("messages"):
         raise DroppedError(f"no messages ({'voice' if record.get('ticks') else reason or 'no reason given'})")
-    lost: Counter[str] = Counter()
-    messages, ended = until_end(speech(a_list(record, "messages", about.where), about.where, lost))
-    task = text_of(record.get("task_id"))
-    domain = _at(about.header, "info", "environment_info", "domain_name")
-    agent = text_of(_at(about.header, "info", "agent_info", "llm"))
-    tasks = about.header.get("tasks")
-    tasks = tasks if isinstance(tasks, list) else []
-    told = next((t for t in tasks if isinstance(t, dict) and text_of(t.get("id")) == task), {})
-    domain = text_of(domain or _at(told, "user_scenario", "instructions", "domain"))
-    return Dialogue(
-        messages,
+    task, tasks = text_of(record.get("task_id")), at(about.header, "tasks")
+    same = (t for t in (tasks if isinstance(tasks, list) else ()) if text_of(at(t, "id")) == task)
+    told = at(next(same, None), "user_scenario")
+    agent = text_of(at(info, "agent_info", "llm"))
+    dialogue = played(
+        record,
+        "messages",
         f"tau2-bench {agent}" if agent else "tau2-bench",
-        domain=domain,
-        task_id=task,
-        tau2_task_id=task,
-        trial=whole(record.get("trial"), "trial", about.where),
-        reward=number(_at(record, "reward_info", "reward"), "reward", about.where),
-        scenario=_scenario(told.get("user_scenario")),
-        ended_by=ended or _REASONS.get(reason or "", reason),
-        user_model=text_of(_at(about.header, "info", "user_info", "llm")),
-        lost=lost,
+        about,
+        at(record, "reward_info", "reward"),
+        record.get("trial"),
+        domain=at(info, "environment_info", "domain_name") or at(told, "instructions", "domain"),
+        scenario=_scenario(told),
+        user_model=at(info, "user_info", "llm"),
     )
-
-
-def _at(value: Any, *path: str) -> Any:
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
+    dialogue.ended_by = dialogue.ended_by or ("stop" if reason == "user_stop" else reason)
+    return dialogue
 
 
 def _scenario(told: Any) -> str | None:
