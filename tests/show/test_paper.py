@@ -124,6 +124,27 @@ def test_rejected_programs_are_counted_with_their_reason(matrix: Any) -> None:
     )
     assert any("broke" in why for why in table.frame["Why"])
     assert "<script" not in table.html()
+    sound = Changed(matrix, candidates=matrix.candidates.filter(status="accepted"))
+    only = search_tables.failures(sound, paper.origin_of(matrix)).frame.row(0, named=True)
+    assert (only["Why"], only["Programs"]) == ("none was rejected", "0")
+
+
+def test_a_winner_that_is_the_seed_program_is_called_so(matrix: Any) -> None:
+    table = search_tables.gains(matrix, paper.origin_of(matrix))
+    final = matrix.conditions.filter(search="main", condition="evolved").sort("domain", "simulator", "seed")
+    kept = final["candidate_id"] == "0000"
+    assert kept.any()
+    assert (table.frame["Winner"] == "seed program").to_list() == kept.to_list()
+
+
+def test_likeness_beside_its_sound_part_is_that_of_the_main_table_at_equal_n(matrix: Any) -> None:
+    likeness = [
+        table.filter(condition="base").sort("domain", "simulator")["human_likeness"].to_list()
+        for table in (numbers.success(matrix), numbers.main(matrix, equal_n=True))
+    ]
+    assert likeness[0] == pytest.approx(likeness[1])
+    by_protocol = numbers.main(matrix, equal_n=False).filter(condition="base").sort("domain", "simulator")
+    assert likeness[0] != pytest.approx(by_protocol["human_likeness"].to_list())
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))

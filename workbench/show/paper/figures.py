@@ -131,7 +131,8 @@ def dimensions(matrix: Any, origin: Origin) -> Built:
 
     note = (
         "Sørensen–Dice of mean features, by the paper's protocol. Marks: mean over seeds, lines from least to greatest. Green band: two random "
-        "halves of the people against each other (95 % of 200 splits): what no simulator need exceed."
+        "halves of the people against each other (95 % of 200 splits): what no simulator need exceed. The people's own mark sets those of test "
+        "tasks against those of train tasks, one split that may fall outside the band."
     )
     return Figure(
         "fig_dimensions",
@@ -303,7 +304,7 @@ def coverage_n(matrix: Any, origin: Origin) -> Built:
 
     note = (
         "Coverage grows with N by itself: read conditions at one N. Raw units are the paper's; there, two length features carry most of the "
-        "distance. Bands: 95 % intervals."
+        "distance. Standardized: by mean and deviation of the people of train tasks. Bands: 95 % intervals."
     )
     return Figure(
         "fig_coverage_n", "Coverage against the number of conversations", note, origin, draw, frame, 2
