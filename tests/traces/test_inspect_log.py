@@ -85,6 +85,10 @@ def test_a_tau2_log_without_its_store_is_read_from_the_customers_side(airline, t
     log.samples[0].store = {}
     write_eval_log(log, str(tmp_path / "bare.json"))
     assert wb.read_traces(tmp_path / "bare.json").collect().equals(wb.read_traces(airline).collect())
+    log.samples[0].messages = []  # it broke before the first one
+    write_eval_log(log, str(tmp_path / "broken.json"))
+    with pytest.raises(WorkbenchError, match="1 dropped: no messages"):
+        wb.read_traces(tmp_path / "broken.json")
 
 
 def test_a_tau2_log_tells_scenario_ending_and_user_model(airline):

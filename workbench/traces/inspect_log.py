@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from workbench.errors import WorkbenchError
-from workbench.traces.dialogue import About, Dialogue, DroppedError, Json, speech, until_end
+from workbench.traces.dialogue import About, Dialogue, Json, played
 
 NAME = "inspect log"
 WHOSE = {
@@ -47,30 +46,24 @@ def fits(record: Json) -> bool:
 def read(record: Json, about: About) -> Dialogue:
     """Read a sample; a score is its reward (C is 1, I is 0), the epoch its trial."""
     sample, spec = record["inspect_sample"], record["spec"]
-    lost: Counter[str] = Counter()
     named = re.search(r"tau2_(\w+)", spec.task)
     messages = [m.model_dump() for m in sample.messages]
     if named:
-        scenario = re.search(r"<scenario>\s*(.*?)\s*</scenario>", sample.messages[0].text, re.DOTALL)
+        prompt = "".join(message.text for message in sample.messages[:1])
+        scenario = re.search(r"<scenario>\s*(.*?)\s*</scenario>", prompt, re.DOTALL)
         messages = _customer_first(messages, sample.store)
-    if not messages:
-        raise DroppedError("no messages")
-    spoken, ended = until_end(speech(messages, about.where, lost))
     user = (spec.model_roles or {}).get("user")
     values = [score.value for score in (sample.scores or {}).values()]
-    task = str(sample.id)
-    return Dialogue(
-        spoken,
+    return played(
+        {"messages": messages, "task_id": str(sample.id)},
+        "messages",
         f"inspect {spec.task}",
+        about,
+        _reward(values[0]) if values else None,
+        sample.epoch,
         domain=named[1] if named else None,
-        task_id=task,
-        tau2_task_id=task,
-        trial=sample.epoch,
-        reward=_reward(values[0]) if values else None,
         scenario=scenario[1] if named and scenario else None,
-        ended_by=ended,
         user_model=getattr(user, "model", user),
-        lost=lost,
     )
 
 
