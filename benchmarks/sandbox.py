@@ -12,8 +12,9 @@ import resource
 import time
 from importlib import resources
 
+from workbench.simulate.isolation import sandbox_level
 from workbench.simulate.program import ProgramRejected, run_program
-from workbench.simulate.sandbox import close_pool, sandbox_level
+from workbench.simulate.sandbox import close_pool
 
 SEED = (resources.files("workbench.simulate.programs") / "seed.py").read_text()
 HEAD = "DIVERSITY_AXES = []\ndef generate_personas_detailed(c, axes, n):\n"

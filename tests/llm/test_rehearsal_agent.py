@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from workbench.llm.rehearsal import agent, user
 from workbench.simulate import tau2
+from workbench.simulate.rollout import ENDINGS
 
 Message = dict[str, Any]
 WRITES = ("cancel", "modify", "return", "exchange", "update", "book", "send")
@@ -33,7 +34,7 @@ def episode(
     heard = [tau2.GREETING]
     for seed in range(turns):
         said = customer(heard)
-        if any(token in said for token in tau2.STOP_TOKENS):
+        if any(token in said for token in ENDINGS):
             break
         messages.append({"role": "user", "content": said})
         for _ in range(25):

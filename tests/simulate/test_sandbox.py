@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from workbench.llm import loop
-from workbench.simulate.isolation import worker_in_bubblewrap
+from workbench.simulate.isolation import sandbox_level, worker_in_bubblewrap
 from workbench.simulate.program import ProgramRejected, run_program
-from workbench.simulate.sandbox import WORKERS, Limits, close_pool, sandbox_level, session
+from workbench.simulate.sandbox import WORKERS, Limits, close_pool, session
 
 PROGRAM = """\
 DIVERSITY_AXES = []

@@ -78,7 +78,7 @@ def doctor(args: argparse.Namespace) -> None:
     from workbench.llm.roles import ROLES, endpoints
     from workbench.measure.reference import humans
     from workbench.simulate import tau2
-    from workbench.simulate.sandbox import sandbox_level
+    from workbench.simulate.isolation import sandbox_level
 
     python = ".".join(map(str, sys.version_info[:3]))
     print(f"workbench {workbench.__version__} · Python {python} · {os.cpu_count()} cores")

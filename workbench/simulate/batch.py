@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 import polars as pl
@@ -118,14 +118,30 @@ async def simulate(
 
     async def one_task(task: Task) -> None:
         if source is None:
-            jobs = [_job(label, task, seed, f"trial{i:02d}", "", n) for i in range(n)]
+            users = [(f"trial{i:02d}", "") for i in range(n)]
         else:
             found = await personas_of(source, task, n, client, derive(seed, "program", task.task_id))
             personas.extend((label.candidate_id, label.split, task.task_id, p) for p in found)
-            jobs = [_job(label, task, seed, p.persona_id, p.policy, n) for p in found]
-        for job in jobs:
-            work = _one(replace(job, temperature=temperature), client, progress)
-            running.append(asyncio.ensure_future(work))
+            users = [(p.persona_id, p.policy) for p in found]
+        for persona_id, policy in users:
+            parts = [label.candidate_id or label.condition, label.split, task.task_id, persona_id]
+            job = Job(
+                dialogue_id="|".join(parts),
+                task=task,
+                seed=derive(seed, "episode", task.task_id, persona_id),
+                persona_id=persona_id,
+                policy=policy,
+                n_personas=n,
+                temperature=temperature,
+                **asdict(label),
+            )
+            running.append(asyncio.ensure_future(one_episode(job)))
+
+    async def one_episode(job: Job) -> Episode:
+        episode = await rollout(job, client)
+        if progress:
+            progress(job.dialogue_id)
+        return episode
 
     try:
         # All programs come to an end before a refusal is told, so that it is the same one whatever was faster.
@@ -157,28 +173,6 @@ def _joined(batches: Sequence[Batch]) -> Batch:
         rows("episodes", "dialogue_id"),
         rows("turns", "dialogue_id", "turn"),
     )
-
-
-def _job(label: Label, task: Task, seed: int, persona_id: str, policy: str, n: int) -> Job:
-    parts = [label.candidate_id or label.condition, label.split, task.task_id, persona_id]
-    return Job(
-        dialogue_id="|".join(parts),
-        condition=label.condition,
-        split=label.split,
-        task=task,
-        seed=derive(seed, "episode", task.task_id, persona_id),
-        candidate_id=label.candidate_id,
-        persona_id=persona_id,
-        policy=policy,
-        n_personas=n,
-    )
-
-
-async def _one(job: Job, client: Client, progress: Progress | None) -> Episode:
-    episode = await rollout(job, client)
-    if progress:
-        progress("episode")
-    return episode
 
 
 async def gather(work: Sequence[Coroutine[Any, Any, T] | asyncio.Future[T]]) -> list[T]:

@@ -86,8 +86,6 @@ def turns_frame(episodes: Sequence[Episode]) -> pl.DataFrame:
             "domain": e.job.task.domain,
             "task_id": e.job.task.task_id,
             "tau2_task_id": e.job.task.tau2_task_id,
-            "trial": None,
-            "trait": None,
             "reward": e.reward,
         }
         for e in episodes

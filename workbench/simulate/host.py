@@ -133,8 +133,7 @@ class Host:
             )
         taken: set[str] = set()
         for i, member in enumerate(members, 1):
-            placed = member.get("axis_placement")
-            placed = placed if isinstance(placed, dict) else {}
+            placed = _dict(member.get("axis_placement"))
             member["axis_placement"] = {a["behavior"]: _as_bool(placed.get(a["behavior"])) for a in axes}
             name = member.get("persona_id")
             member["persona_id"] = (
@@ -164,16 +163,12 @@ class Host:
             raise RaiseInside(TypeError("archetypes must be a list of dicts"))
         prompts = []
         for member in archetypes[: self.limits.prompts + 1]:
-            placed = member.get("axis_placement")
-            on = (
-                [k for k, v in placed.items() if k in known and _as_bool(v)]
-                if isinstance(placed, dict)
-                else []
-            )
+            placed = _dict(member.get("axis_placement"))
+            on = [k for k, v in placed.items() if k in known and _as_bool(v)]
             traits = [f"- {k}: {known[k]['definition']}\n  {known[k]['true']}" for k in on]
             values = {k: v for k, v in member.items() if isinstance(k, str) and isinstance(v, str)}
-            values |= {"active_traits": "\n".join(traits) or "- none that stands out"}
-            values |= {"task_context": task_context}
+            values["active_traits"] = "\n".join(traits) or "- none that stands out"
+            values["task_context"] = task_context
             prompts.append((system_prompt, self._fill(prompt_template, values)))
         return [policy.strip() for policy in await self.complete_many(prompts)]
 
@@ -203,7 +198,7 @@ class Host:
             raise RaiseInside(TypeError(f"axes must be a list of at most {MAX_AXES} dicts"))
         flat = []
         for axis in axes:
-            presence = axis.get("presence") if isinstance(axis.get("presence"), dict) else {}
+            presence = _dict(axis.get("presence"))
             parts = {k: axis.get(k) for k in ("behavior", "definition")} | {k: presence.get(k) for k in SIDES}
             flat.append({k: v if isinstance(v, str) else "" for k, v in parts.items()})
         if sum(len(text) for axis in flat for text in axis.values()) > self.limits.prompt_chars:
@@ -232,11 +227,11 @@ def _texts(**values: Any) -> None:
 
 
 def _as_bool(value: Any) -> bool:
-    return (
-        value
-        if isinstance(value, bool)
-        else isinstance(value, str) and value.lower() in ("true", "yes", "on")
-    )
+    return value is True or (isinstance(value, str) and value.lower() in ("true", "yes", "on"))
+
+
+def _dict(value: Any) -> dict:
+    return value if isinstance(value, dict) else {}
 
 
 def without_helper_import(source: str) -> str:

@@ -13,11 +13,8 @@ from workbench.simulate.seeds import derive
 
 NO_TOOL = tau2.ToolResult("Error: there are no tools here", error=True)
 ENDINGS = {"###STOP###": "stop", "###TRANSFER###": "transfer", "###OUT-OF-SCOPE###": "out_of_scope"}
-USER_TURNS, CALLS_PER_TURN, TOOL_ERRORS = (
-    30,
-    20,
-    20,
-)  # when an episode is cut: calls in one turn, errors in all
+# When an episode is cut: turns of the user, calls in one turn of the agent's, errors of tools in all.
+USER_TURNS, CALLS_PER_TURN, TOOL_ERRORS = 30, 20, 20
 
 
 @dataclass(frozen=True)

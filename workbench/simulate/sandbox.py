@@ -26,20 +26,7 @@ from typing import Any
 import pydantic_monty as monty
 
 from workbench.errors import WorkbenchError
-from workbench.simulate.isolation import cpu_seconds, sandbox_level, worker_in_bubblewrap
-
-__all__ = [
-    "ADVICE",
-    "Limits",
-    "ProgramRejected",
-    "RaiseInside",
-    "Refuse",
-    "Session",
-    "close_pool",
-    "reject",
-    "sandbox_level",
-    "session",
-]
+from workbench.simulate.isolation import cpu_seconds, worker_in_bubblewrap
 
 HostFunction = Callable[..., Awaitable[Any]]
 WORKERS = 64  # a session that waits on the host keeps its worker, so this is the number of programs in flight

@@ -63,8 +63,7 @@ class Scenario(Task):
 
     def plain(self) -> dict[str, Any]:
         """What tells the task to another machine."""
-        named = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "agent"}
-        return named | {"agent": self.agent.name if self.agent else None}
+        return _facts(self) | {"agent": self.agent.name if self.agent else None}
 
 
 def from_plain(told: Mapping[str, Any]) -> Task:

@@ -8,7 +8,6 @@ from workbench.simulate.tau2.session import Reward, Session, ToolResult
 from workbench.simulate.tau2.tasks import (
     DOMAINS,
     GREETING,
-    STOP_TOKENS,
     Domain,
     Task,
     agent_prompt,
@@ -21,7 +20,6 @@ from workbench.simulate.tau2.tasks import (
 __all__ = [
     "DOMAINS",
     "GREETING",
-    "STOP_TOKENS",
     "Domain",
     "Reward",
     "Session",

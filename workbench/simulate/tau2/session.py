@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -92,11 +92,11 @@ def toolbox(domain: str) -> Toolbox:
     return Toolbox(schemas, arguments, type(source.__name__, (), functions), stateless, tables, ToolError)
 
 
-class _Overlay(MutableMapping[str, Any]):
+class _Overlay(Mapping[str, Any]):
     """A table of one session: the pristine records, hidden by the session's own copies of those it fetched.
 
     Only fetching by key copies: the tools write to records they fetched, while their scans
-    (``values``, ``items``) merely read.
+    (``values``, ``items``) merely read. No tool removes a record.
     """
 
     def __init__(self, base: Mapping[str, Any]) -> None:
@@ -111,9 +111,6 @@ class _Overlay(MutableMapping[str, Any]):
 
     def __setitem__(self, key: str, value: Any) -> None:
         self.own[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        raise TypeError("no benchmark tool removes a record")
 
     def __contains__(self, key: object) -> bool:
         return key in self.own or key in self._base

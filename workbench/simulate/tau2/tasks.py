@@ -11,7 +11,7 @@ import json
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 DOMAINS = ("retail", "airline")
 GREETING = "Hi! How can I help you today?"
-STOP_TOKENS = ("###STOP###", "###TRANSFER###", "###OUT-OF-SCOPE###")
 
 _AGENT_INSTRUCTIONS = """\
 <instructions>
@@ -80,13 +79,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Domain:
-    """A domain's tasks and policy; its tools are made when first asked for."""
+    """A domain's tasks, the ids of its splits, and its policy; its tools are made when first asked for."""
 
     name: str
     tasks: dict[str, Task] = field(repr=False)
+    splits: dict[str, list[str]] = field(repr=False)
     policy: str = field(repr=False)
 
-    @cached_property
+    @property
     def tools(self) -> list[dict[str, Any]]:
         """The ``tools`` field of an OpenAI chat request: one function schema per benchmark tool."""
         from workbench.simulate.tau2.session import toolbox
@@ -94,6 +94,7 @@ class Domain:
         return toolbox(self.name).schemas
 
 
+@cache
 def load(domain: str) -> Domain:
     """Read a domain's tasks, splits and policy (once per process).
 
@@ -104,16 +105,29 @@ def load(domain: str) -> Domain:
     """
     if domain not in DOMAINS:
         raise WorkbenchError(f"unknown domain {domain!r}: the known ones are {', '.join(DOMAINS)}")
-    return _load(domain)
+    folder = data_folder() / "domains" / domain
+    splits = json.loads((folder / "split_tasks.json").read_text(encoding="utf-8"))
+    split_of = {task_id: which for which in ("train", "test") for task_id in splits[which]}
+    tasks = {}
+    for record in json.loads((folder / "tasks.json").read_text(encoding="utf-8")):
+        task_id, scenario = str(record["id"]), record["user_scenario"]
+        tasks[task_id] = Task(
+            task_id=task_id,
+            domain=domain,
+            split=split_of[task_id],
+            context=scenario_text(scenario),
+            instructions=scenario["instructions"],
+            criteria=record["evaluation_criteria"] or {},
+        )
+    return Domain(domain, tasks, splits, (folder / "policy.txt").read_text(encoding="utf-8"))
 
 
 def split(domain: str, which: str) -> list[Task]:
     """Tasks of the official ``train`` or ``test`` split, in the order of the benchmark's split file."""
-    tasks = load(domain).tasks
-    ids = _splits(domain)
+    found = load(domain)
     if which not in ("train", "test"):
         raise WorkbenchError(f"unknown split {which!r} of {domain}: use train or test")
-    return [tasks[task_id] for task_id in ids[which]]
+    return [found.tasks[task_id] for task_id in found.splits[which]]
 
 
 def task(domain: str, task_id: str) -> Task:
@@ -154,31 +168,6 @@ def data_folder() -> Path:
 @cache
 def _guidelines() -> str:
     return (data_folder() / "user_simulator" / "simulation_guidelines.txt").read_text(encoding="utf-8")
-
-
-@cache
-def _splits(domain: str) -> dict[str, list[str]]:
-    path = data_folder() / "domains" / domain / "split_tasks.json"
-    splits: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
-    return splits
-
-
-@cache
-def _load(domain: str) -> Domain:
-    folder = data_folder() / "domains" / domain
-    split_of = {task_id: which for which in ("train", "test") for task_id in _splits(domain)[which]}
-    tasks = {}
-    for record in json.loads((folder / "tasks.json").read_text(encoding="utf-8")):
-        task_id, scenario = str(record["id"]), record["user_scenario"]
-        tasks[task_id] = Task(
-            task_id=task_id,
-            domain=domain,
-            split=split_of[task_id],
-            context=scenario_text(scenario),
-            instructions=scenario["instructions"],
-            criteria=record["evaluation_criteria"] or {},
-        )
-    return Domain(domain, tasks, (folder / "policy.txt").read_text(encoding="utf-8"))
 
 
 def scenario_text(scenario: Mapping[str, Any]) -> str:
