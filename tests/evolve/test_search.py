@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -168,18 +169,32 @@ def test_k_proposals_start_from_the_archive_as_it_stood_and_commit_in_order(tmp_
     assert {c["generation"] for c in made} == {1} and {c["parent"] for c in made} == {"0000"}
 
 
+def _info(**given: object) -> str:
+    return json.dumps({"format": 1, "run_id": "r", "version": "0", "created": "2026", "tasks": {}} | given)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
         ('{"format": 2, "version": "9.9", "settings": {}}', "has format 2; this version reads format 1"),
-        ('{"format": 1, "settings": {"domain": "retail"}}', "settings do not match this version"),
+        ('{"version": "0.0.1"}', r"names no format; .* open it with the version that wrote it \(0\.0\.1\)"),
+        ('{"format": 1, "settings": {"domain": "retail"}}', "lacks run_id, version, created, tasks"),
+        (_info(settings={"domain": "retail"}), "settings do not match this version: roles"),
+        (_info(settings=[1]), "has a wrong value"),
+        (_info(settings={"domain": "retail", "roles": {"user": {"colour": 1}}}), "has a wrong value"),
         ("\x00\x01", "is corrupt"),
     ],
 )
-def test_a_run_of_another_format_or_a_corrupt_one_is_refused(tmp_path: Path, text: str, told: str):
+def test_a_run_that_cannot_be_read_says_what_it_is_and_is_never_written(tmp_path: Path, text: str, told: str):
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(WorkbenchError, match=told):
-        open_run(tmp_path)
+    run = open_run(tmp_path)
+    assert re.search(told, run.problem)
+    for act in (run.own, lambda: run.settings, lambda: Search(tmp_path), lambda: Search(tmp_path, SMALL)):
+        with pytest.raises(WorkbenchError, match=told):
+            act()
+    assert [p.name for p in tmp_path.iterdir()] == ["run.json"] and (
+        tmp_path / "run.json"
+    ).read_text() == text
 
 
 def test_a_folder_that_is_no_run_is_never_written_into(tmp_path: Path):

@@ -297,11 +297,3 @@ def test_a_candidate_that_is_being_written_is_not_shown(small: Path, tmp_path: P
     shutil.copytree(small, path, ignore=shutil.ignore_patterns("lock"))
     (path / "candidates" / ".tmp-0099").mkdir()
     assert len(stepper(open_run(path)).reader.candidates) == len(open_run(small).candidate_ids)
-
-
-def test_a_corrupt_candidate_is_one_sentence(small: Path, tmp_path: Path) -> None:
-    path = tmp_path / "corrupt"
-    shutil.copytree(small, path, ignore=shutil.ignore_patterns("lock"))
-    (path / "candidates" / "0001" / "candidate.json").write_text("{")
-    with pytest.raises(WorkbenchError, match=r"candidate\.json"):
-        stepper(open_run(path))

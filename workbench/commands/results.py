@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.commands import Add, add_models, answers, print_table, read_text
 from workbench.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    from workbench.evolve.run import Run
 
 
 def register(add: Add) -> None:
@@ -42,6 +45,7 @@ def register(add: Add) -> None:
 
 def report(args: argparse.Namespace) -> None:
     """Write a run's figures, tables and page, or those of every seed in a folder."""
+    from workbench.evolve.damage import told
     from workbench.evolve.run import open_runs
     from workbench.show import report as reporting
 
@@ -52,6 +56,9 @@ def report(args: argparse.Namespace) -> None:
         print(found[0].lacks)
     else:
         print_table(found)
+    for run in found:
+        if said := told(run.damage):
+            print(f"{run.place}: {said}")
     print(f"\n{len(files)} files in {args.output}/: {', '.join(sorted({f.name for f in files}))}")
     print(f"The run is in {args.run}: programs, reflections and every conversation are plain files there.")
     print(
@@ -65,7 +72,7 @@ def runs(args: argparse.Namespace) -> None:
     from workbench.evolve.run import open_run
 
     if args.digest:
-        open_run(args.digest)
+        open_run(args.digest).own()
         print(store.digest(Path(args.digest)))
         return
     folder = Path(args.folder)
@@ -74,17 +81,25 @@ def runs(args: argparse.Namespace) -> None:
         print(f"No runs in {folder}/.")
     for path in found:
         try:
-            run = open_run(path)
+            print(f"{path}  {_line(open_run(path))}")
         except WorkbenchError as error:
             print(f"{path}  unreadable: {error}")
-            continue
-        count = len(run.candidate_ids)
-        models = sorted({e.model for e in run.settings.roles.values()})
-        shown = "rehearsal" if all(e.rehearsed for e in run.settings.roles.values()) else ", ".join(models)
-        state = "evaluated" if "evolved" in run.conditions else f"best {run.best}" if count else "not started"
-        print(
-            f"{path}  {run.settings.domain}  seed {run.settings.seed}  {count} candidates  {state}  {shown}"
-        )
+
+
+def _line(run: Run) -> str:
+    """Say in a line what a run is, and how far it came."""
+    settings, found = run.settings, run.candidates
+    models = sorted({e.model for e in settings.roles.values()})
+    shown = "rehearsal" if all(e.rehearsed for e in settings.roles.values()) else ", ".join(models)
+    if found.is_empty():
+        state = "not started"
+    elif found.filter(status="accepted").is_empty():
+        state = "none accepted"
+    else:
+        state = "evaluated" if "evolved" in run.conditions else f"best {run.best}"
+    if run.damage:
+        state += ", damaged"
+    return f"{settings.domain}  seed {settings.seed}  {len(found)} candidates  {state}  {shown}"
 
 
 def personas(args: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from workbench.errors import WorkbenchError
-from workbench.evolve import store
+from workbench.evolve import damage, store
 from workbench.evolve.mutation import ATTEMPTS
 from workbench.evolve.settings import Settings
 from workbench.measure import FEATURES
@@ -18,6 +18,10 @@ from workbench.simulate.frames import EPISODES, PERSONAS, TURNS
 
 CONDITIONS = ("humans", "base", "dp", "initial", "evolved")
 CONTROLS = ("base_t1",)  # the base simulator with its user at temperature 1
+MADE_ANEW = (
+    *CONDITIONS,
+    *CONTROLS,
+)  # 'workbench evaluate' evaluates a condition again whose files are damaged
 FINGERPRINTS: dict[str, Any] = {"dialogue_id": pl.String} | dict.fromkeys(FEATURES, pl.Float64)
 CANDIDATES: dict[str, Any] = {
     "candidate_id": pl.String,
@@ -76,12 +80,13 @@ def open_run(path: str | Path) -> Run:
     ----------
     path
         A run directory; or an output folder of ppol 0.1.1, an output or checkpoint folder of OpenEvolve 0.4.0, which is
-        read as it stands and never written (``run.missing`` says what it lacks).
+        read as it stands and never written (``run.missing`` says what it lacks). A run in another format, or one
+        that is only half there, opens too: ``run.problem`` says what it is, and the stepper shows it.
 
     Raises
     ------
     WorkbenchError
-        When the directory is missing, is no run, or was written in another format.
+        When the directory is missing, or is no run.
     """
     from workbench.evolve.foreign import convert
 
@@ -121,16 +126,25 @@ class Run:
             raise WorkbenchError(
                 f"There is no run directory {self.path}; start one with 'workbench evolve --run'."
             )
-        self.info: Mapping[str, Any] = store.read_json(self.path / "run.json")
-        if self.info.get("format") != store.FORMAT:
-            raise WorkbenchError(
-                f"The run {self.path} has format {self.info.get('format')}; this version reads format "
-                f"{store.FORMAT}. Open it with the version that wrote it ({self.info.get('version')})."
-            )
-        self.settings = Settings.from_json(self.info.get("settings", {}))
+        self.info, self._settings, self.problem = damage.opened(self.path)
 
     def __repr__(self) -> str:
+        if self.problem:
+            return f"Run({self.place!r}, problem={self.problem!r})"
         return f"Run({self.place!r}, domain={self.settings.domain!r}, candidates={len(self.candidate_ids)})"
+
+    @property
+    def settings(self) -> Settings:
+        """What the run is set to.
+
+        Raises
+        ------
+        WorkbenchError
+            With ``problem``, where there is one: then little but the programs can be read.
+        """
+        if self._settings is None:
+            raise WorkbenchError(self.problem)
+        return self._settings
 
     @property
     def place(self) -> str:
@@ -155,8 +169,10 @@ class Run:
         Raises
         ------
         WorkbenchError
-            When it is another program's, which can be read but not gone on with.
+            When it is another program's or of another format, which cannot be gone on with.
         """
+        if self.problem:
+            raise WorkbenchError(self.problem)
         if foreign := self.info.get("foreign"):
             raise WorkbenchError(
                 f"{foreign['path']} is a run of {foreign['program']}: it can be looked at and exported, not written. "
@@ -164,10 +180,50 @@ class Run:
             )
         return self
 
+    def intact(self) -> Run:
+        """Return the run itself, to be written.
+
+        Raises
+        ------
+        WorkbenchError
+            As for ``own``; or what a search builds on is damaged.
+        """
+        self.own()
+        found = {k: v for k, v in self.damage.items() if k.removeprefix("conditions/") not in MADE_ANEW}
+        if not found:
+            return self
+        folder, flaws = next(iter(found.items()))
+        todo = {
+            "candidates": f"start a new run from a sound candidate ('workbench branch {self.path} --at ID -o NEW')",
+            "conditions": f"remove the folder {folder}, which is then made anew",
+        }.get(folder.split("/")[0], "start a new run")
+        raise WorkbenchError(f"{self.path / folder / flaws[0]}; restore it, or {todo}.")
+
+    @property
+    def damage(self) -> dict[str, list[str]]:
+        """What cannot be read, by folder; empty for a sound run. All else can be."""
+        found = {f"candidates/{c}": self.flaws(c, self.row(c)) for c in self.candidate_ids}
+        return {folder: flaws for folder, flaws in found.items() if flaws} | self.damage_beside
+
+    @property
+    def damage_beside(self) -> dict[str, list[str]]:
+        """The same of all but the candidates: of held-out results and the human reference."""
+        found = {
+            f"conditions/{p.name}": damage.flaws_of(p, p.name in MADE_ANEW)
+            for p in self._folders("conditions")
+        }
+        found["reference"] = damage.cut_frames(self.path / "reference")
+        return {folder: flaws for folder, flaws in found.items() if flaws}
+
+    def flaws(self, candidate_id: str, row: Mapping[str, Any]) -> list[str]:
+        """Name the files of a candidate that cannot be read, and what is wrong with each; ``row`` is its own."""
+        frames = damage.cut_frames(self.path / "candidates" / candidate_id)
+        return [str(row["reason"]), *frames] if row["status"] == damage.DAMAGED else frames
+
     @property
     def run_id(self) -> str:
         """The run's own name: twelve letters and digits from its settings and the moment it was started."""
-        return str(self.info["run_id"])
+        return str(self.info.get("run_id", ""))
 
     @property
     def tasks(self) -> dict[str, list[str]]:
@@ -181,9 +237,13 @@ class Run:
 
     @property
     def candidates(self) -> pl.DataFrame:
-        """One row a program, in commit order."""
-        rows = [store.read_json(p / "candidate.json") for p in self._folders("candidates")]
-        return pl.DataFrame(rows, schema=CANDIDATES)
+        """One row a program, in commit order; one whose files are damaged has that as its status, and the reason."""
+        return pl.DataFrame([self.row(c) for c in self.candidate_ids], schema=CANDIDATES)
+
+    def row(self, candidate_id: str) -> dict[str, Any]:
+        """Return one candidate's row of ``candidates``."""
+        needed = () if self.missing else damage.SCORED  # another program may not have scored what it accepted
+        return damage.read_candidate(self._candidate(candidate_id), CANDIDATES, needed)
 
     @property
     def episodes(self) -> pl.LazyFrame:
@@ -217,9 +277,9 @@ class Run:
 
     @property
     def conditions(self) -> dict[str, dict[str, Any]]:
-        """What held-out evaluation found, by condition (humans, base, dp, initial, evolved)."""
-        done = {p.name: p / "condition.json" for p in self._folders("conditions")}
-        return {name: store.read_json(done[name]) for name in (*CONDITIONS, *CONTROLS) if name in done}
+        """What held-out evaluation found, by condition (humans, base, dp, initial, evolved); damaged ones are left out."""
+        done = {p.name: p for p in self._folders("conditions") if not damage.flaws_of(p, p.name in MADE_ANEW)}
+        return {name: store.read_json(done[name] / "condition.json") for name in MADE_ANEW if name in done}
 
     @property
     def best(self) -> str:
@@ -247,17 +307,27 @@ class Run:
         return good.sort(order, descending=[True, True, False], nulls_last=True)["candidate_id"][0]
 
     def program(self, candidate_id: str) -> str:
-        """Return a candidate's source."""
-        return (self._candidate(candidate_id) / "program.py").read_text()
+        """Return a candidate's source.
+
+        Raises
+        ------
+        WorkbenchError
+            When there is no such candidate, or its program cannot be read.
+        """
+        path = self._candidate(candidate_id) / "program.py"
+        try:
+            return damage.text_of(path)
+        except WorkbenchError as error:
+            raise WorkbenchError(f"{path.parent / str(error)}; restore it.") from None
 
     def reflection(self, candidate_id: str) -> str:
         """Return what the reflection model said about a candidate's batch."""
         path = self._candidate(candidate_id) / "reflection.txt"
-        return path.read_text() if path.exists() else ""
+        return path.read_text(errors="replace") if path.is_file() else ""
 
     def diff(self, candidate_id: str, other: str | None = None, *, context: int = 3) -> str:
         """Return a unified diff of a candidate against its parent, or against another candidate."""
-        against = other or store.read_json(self._candidate(candidate_id) / "candidate.json")["parent"]
+        against = other or self.row(candidate_id)["parent"]
         old = self.program(against) if against else ""
         new = self.program(candidate_id)
         names = f"{against or 'nothing'}/program.py", f"{candidate_id}/program.py"
@@ -276,7 +346,9 @@ class Run:
 
     def _folders(self, kind: str) -> list[Path]:
         folder = self.path / kind
-        return sorted(p for p in folder.iterdir() if not p.name.startswith(".")) if folder.is_dir() else []
+        if not folder.is_dir():
+            return []
+        return sorted(p for p in folder.iterdir() if not p.name.startswith(".") and p.is_dir())
 
     def _candidate(self, candidate_id: str) -> Path:
         path = self.path / "candidates" / candidate_id
@@ -291,7 +363,7 @@ class Run:
             f
             for kind in ("candidates", "conditions")
             for p in self._folders(kind)
-            if (f := p / f"{name}.parquet").exists()
+            if damage.is_whole(f := p / f"{name}.parquet")
         ]
         return pl.scan_parquet(files) if files else pl.LazyFrame(schema=schema)
 

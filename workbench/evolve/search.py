@@ -102,7 +102,7 @@ class Search:
         branch: tuple[Run, str] | None,
     ) -> None:
         if (self.path / "run.json").exists():
-            self.run = Run(self.path)
+            self.run = Run(self.path).intact()
             if settings and (changed := differences(self.run.settings, settings)):
                 raise WorkbenchError(
                     f"The run {self.path} has other settings ({'; '.join(changed)}); results under both could not be "
@@ -111,7 +111,7 @@ class Search:
                 )
             self._stack.enter_context(store.writer(self.path))
         elif settings is None:
-            self.run = Run(self.path)  # says what is missing
+            self.run = Run(self.path).own()  # says what is missing
         else:
             create(self.path, settings, branch, self._stack, self._own)
             self.run = Run(self.path)

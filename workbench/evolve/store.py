@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import time
@@ -134,6 +135,31 @@ def writer(run: Path) -> Iterator[None]:
             file.truncate(0)
 
 
+def written_by(run: Path) -> str:
+    """Say who is writing a run, as its lock has it; empty when nobody is.
+
+    It takes no lock, so that one who only watches never stands in a writer's way.
+    """
+    try:
+        who = (run / "lock").read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    found = re.match(r"process (\d+) on (\S+) since", who)
+    if not found or (found[2] == socket.gethostname() and not _alive(int(found[1]))):
+        return ""
+    return who
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
+
+
 class Ledger:
     """Append-only record of what was spent, one line a role and model, written as it is spent."""
 
@@ -182,11 +208,13 @@ def read_ledger(path: Path) -> pl.DataFrame:
     """Read a ledger; a line cut off by a kill is left out."""
     rows = []
     if path.exists():
-        for line in path.read_text().splitlines():
+        for line in path.read_text(errors="replace").splitlines():
             try:
-                rows.append(json.loads(line))
+                row = json.loads(line)
             except json.JSONDecodeError:
-                continue  # only a line in writing when the process was killed can be cut
+                continue  # a line in writing when the process was killed is cut
+            if isinstance(row, dict):
+                rows.append(row)
     return pl.DataFrame(rows, schema=LEDGER)
 
 
@@ -194,23 +222,29 @@ def digest(run: Path) -> str:
     """Hash every result of a run, so that two runs of one seed can be compared.
 
     Frames are hashed by content without their wall-clock, retry and cost columns, JSON likewise, and
-    any other file by its bytes.
+    any other file, and a damaged one, by its bytes.
     """
     total = hashlib.sha256()
     for path in sorted(p for p in run.rglob("*") if p.is_file()):
         name = path.relative_to(run).as_posix()
         if any(part.startswith(NOT_HASHED) for part in name.split("/")):
             continue
-        if path.suffix == ".parquet":
-            frame = pl.read_parquet(path)
-            content = frame.drop(VOLATILE & set(frame.columns)).write_ndjson().encode()
-        elif path.suffix == ".json":
-            data = json.loads(path.read_text())
-            content = json.dumps(_steady(data), sort_keys=True).encode()
-        else:
+        try:
+            content = _content(path)
+        except (ValueError, RecursionError, pl.exceptions.ComputeError):  # damaged
             content = path.read_bytes()
         total.update(f"{name}\0{len(content)}\0".encode() + content)
     return total.hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    """Return what of a file is a result."""
+    if path.suffix == ".parquet":
+        frame = pl.read_parquet(path)
+        return frame.drop(VOLATILE & set(frame.columns)).write_ndjson().encode()
+    if path.suffix == ".json":
+        return json.dumps(_steady(json.loads(path.read_text())), sort_keys=True).encode()
+    return path.read_bytes()
 
 
 def _steady(value: Any) -> Any:

@@ -80,7 +80,7 @@ def edits(source: Run | Reader) -> pl.DataFrame:
     rows = [
         (c["candidate_id"], *hunk)
         for c in reader.candidates
-        if c["parent"] in reader.at
+        if reader.readable(c["parent"])  # a damaged one has no parent that is known
         for hunk in hunks(reader.program(c["parent"]), reader.program(c["candidate_id"]))
     ]
     columns = ("candidate_id", "part", "removed", "added")

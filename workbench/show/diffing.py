@@ -6,12 +6,13 @@ from typing import Any
 
 import polars as pl
 
+from workbench.errors import WorkbenchError
 from workbench.evolve.run import Run
 from workbench.show.changes import PARTS, by_part, changes, matching, repeated
 from workbench.show.diff import diff_html
 from workbench.show.markup import button, check, code, empty, esc, select, table, tabs
 from workbench.show.people_tabs import headline
-from workbench.show.reader import Reader
+from workbench.show.reader import Reader, nothing_yet
 from workbench.show.style import change
 from workbench.show.tables import provenance
 from workbench.show.view import View
@@ -68,6 +69,8 @@ class Diffs(View):
         gained = self.frame.filter(pl.col("rank") > 0).height
         said = f"{len(self.frame)} changes, {gained} raised fitness, {self.frame['new_best'].sum()} were a new best."
         head = f'<div class="bar"><b>{esc(provenance(self.reader.run))}</b></div><p>{esc(said)}</p>'
+        if self.reader.damage:
+            head += f'<p class="dim">{esc(self.reader.damage)} What cannot be read is left out.</p>'
         return head + tabs("page", _PAGES, self.page, "views of the changes")
 
     def _all(self) -> str:
@@ -79,7 +82,8 @@ class Diffs(View):
         ids = matching(self.frame, self.choice)
         shown = ids[self.first : self.first + PAGE]
         bar = f'<div class="bar">{boxes}{picks}<span class="dim">{len(ids)} of {len(self.frame)} changes</span></div>'
-        cards = "".join(self._card(c) for c in shown) or empty("No change passes this filter.")
+        nothing = "No change passes this filter." if len(self.frame) else nothing_yet(self.reader)
+        cards = "".join(self._card(c) for c in shown) or empty(nothing)
         turn = ""
         if len(ids) > PAGE:
             turn = (
@@ -96,23 +100,32 @@ class Diffs(View):
         if c["status"] == "accepted":
             did = f"fitness {change(row['rank'])} · HL {change(row['human_likeness'])} · coverage {change(row['coverage'])}"
         else:
-            did = f'<span class="tag bad">rejected</span> {esc(c["reason"], 300)}'
+            did = f'<span class="tag bad">{esc(c["status"])}</span> {esc(c["reason"], 300)}'
         star = " ★" if c["new_best"] else ""
+        if self.reader.readable(parent):
+            old, new = self.reader.program(parent), self.reader.program(candidate_id)
+            shown = diff_html(old, new, (parent, candidate_id), beside=True, context=1)
+        else:
+            shown = empty(f"{parent} cannot be compared with: {self.reader.why_not(parent, '')}.")
         return (
             f'<section style="margin-bottom:18px"><h5>{esc(candidate_id)}{star} <span class="dim">from {esc(parent)}, generation '
             f"{c['generation']}, +{row['added']} −{row['removed']} lines</span> {parts}</h5><p>{did}</p>"
             f'<p class="dim">{esc(headline(self.reader, candidate_id), 400)}</p>'
-            f"{diff_html(self.reader.program(parent), self.reader.program(candidate_id), (parent, candidate_id), beside=True, context=1)}</section>"
+            f"{shown}</section>"
         )
 
     def _line(self) -> str:
         best = self.reader.best_so_far(len(self.reader.candidates) - 1)
         if not best:
             return empty("No candidate has been accepted yet.")
-        line = self.reader.ancestors(best["candidate_id"])[1:]
+        start, *line = self.reader.ancestors(best["candidate_id"])
+        if not self.reader.is_first(start):
+            end = best["candidate_id"]
+            said = f"<p>The way to {esc(end)} is known from {esc(start)} on, whose own parent is not.</p>"
+            return said + "".join(self._card(c) for c in line)
         if not line:
             return empty("The seed program is still the best: nothing that was tried beat it.")
-        seed, end = self.reader.get("0000"), best
+        seed, end = self.reader.get(start), best
         sums = " · ".join(
             f"{name} {change(end[t] - seed[t])}"
             for name, t in (("fitness", "rank"), ("HL", "human_likeness"), ("coverage", "coverage"))
@@ -163,5 +176,13 @@ class Diffs(View):
 
 
 def diffs(run: Run) -> Diffs:
-    """Show what every generation changed, what that did, the winning line, and what was tried in vain."""
+    """Show what every generation changed, what that did, the winning line, and what was tried in vain.
+
+    Raises
+    ------
+    WorkbenchError
+        With the run's ``problem``, where it has one.
+    """
+    if run.problem:
+        raise WorkbenchError(run.problem)
     return Diffs(run)

@@ -75,9 +75,7 @@ def _sign(on: bool | None) -> str:
 
 
 def _nothing(reader: Reader, candidate_id: str, what: str) -> str:
-    c = reader.get(candidate_id)
-    why = f"it was rejected ({c['reason']})" if c["status"] != "accepted" else "the run keeps none"
-    return f"No {what} of this candidate: {why}."
+    return f"No {what} of this candidate: {reader.why_not(candidate_id, 'the run keeps none')}."
 
 
 def episodes_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
@@ -145,7 +143,9 @@ def _episode(
         prints = reader.frame(candidate_id, "fingerprints")
         row = prints.filter(dialogue_id=episode["dialogue_id"]).to_dicts() if prints is not None else []
         return head + (
-            fingerprint_html(row[0], reader.human_range) if row else empty("It has no fingerprint.")
+            fingerprint_html(row[0], reader.human_range)
+            if row
+            else empty(_nothing(reader, candidate_id, "fingerprint"))
         )
     return head + chat_html(turns, fault_turns(episode))
 
@@ -250,9 +250,8 @@ def scores_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
     """Show each term with its interval against parent, best so far, base simulator and people."""
     c = reader.get(candidate_id)
     if c["status"] != "accepted":
-        return f'<p><span class="tag bad">rejected</span> {esc(c["reason"], 2_000)}</p>' + empty(
-            "It has no scores."
-        )
+        tag = f'<span class="tag bad">{esc(c["status"])}</span>'
+        return f"<p>{tag} {esc(c['reason'], 2_000)}</p>" + empty("It has no scores.")
     parent = reader.get(c["parent"]) if c["parent"] in reader.at else None
     best = reader.best_so_far(reader.at[candidate_id])
     parts = []
@@ -271,7 +270,7 @@ def scores_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
             f"As {foreign['program']} scored it, without intervals; what it compares by is its combined score."
         ]
         return "".join([*parts, *(f'<p class="dim">{n}</p>' for n in notes)])
-    lambdas = f"λ<sub>h</sub> {c['lambda_h']:.2f} · λ<sub>b</sub> {c['lambda_b']:.2f}"
+    lambdas = f"λ<sub>h</sub> {share(c['lambda_h'])} · λ<sub>b</sub> {share(c['lambda_b'])}"
     notes = [
         f"Fitness = λ<sub>h</sub>·HL + λ<sub>b</sub>·coverage with {lambdas}; the curriculum moves λ, and N raises coverage by itself.",
         "Comparable fitness is what the search ranks by: half HL, half coverage at the first stage's N, as the gain over the first program "
@@ -346,11 +345,12 @@ def lineage_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
     rows = []
     for step in reader.ancestors(candidate_id):
         c = reader.get(step)
-        state = share(c["rank"]) if c["status"] == "accepted" else '<span class="tag bad">rejected</span>'
+        good = c["status"] == "accepted"
+        state = share(c["rank"]) if good else f'<span class="tag bad">{esc(c["status"])}</span>'
         rows.append(
             [
                 link("c:" + step, step),
-                str(c["generation"]),
+                "–" if c["generation"] is None else str(c["generation"]),
                 state,
                 share(c["human_likeness"]),
                 share(c["coverage"]),
@@ -358,12 +358,15 @@ def lineage_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
             ]
         )
     kept = sum(c["status"] == "accepted" for c in reader.candidates)
-    way = len(reader.ancestors(best["candidate_id"])) - 1 if best else 0
-    said = f"<p>{len(reader.candidates)} candidates, {kept} accepted; {way} changes lead from the seed to the best.</p>"
+    line = reader.ancestors(best["candidate_id"]) if best else []
+    way = f"{max(len(line) - 1, 0)} changes lead from the seed to the best"
+    if line and not reader.is_first(line[0]):
+        way = f"the best comes from {esc(line[0])}, whose own parent is not known"
+    said = f"<p>{len(reader.candidates)} candidates, {kept} accepted; {way}.</p>"
     heads = ["candidate", "generation", "fitness", "HL", "coverage", "in the mutation model's words"]
     note = (
         '<p class="dim">Left to right: generations. Thick blue: the way to the best; vermilion: the way to this candidate; '
-        "hollow: rejected. Programs that left the archive stay here.</p>"
+        "hollow: rejected; dashed: damaged. Programs that left the archive stay here.</p>"
     )
     return (
         f'{said}{note}<div style="overflow:auto;max-height:300px" data-scroll="tree">{timeline.tree(reader, candidate_id, best["candidate_id"] if best else None)}</div>'
@@ -374,6 +377,8 @@ def lineage_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
 def headline(reader: Reader, candidate_id: str) -> str:
     """Return what the mutation model said it did, before its edits."""
     attempts = reader.frame(candidate_id, "attempts")
+    if candidate_id in reader.flaws and attempts is None:
+        return f"({reader.why_not(candidate_id, '')})"
     if attempts is None or attempts.is_empty():
         return "seed program"
     return (

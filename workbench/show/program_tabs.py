@@ -6,6 +6,7 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
+from workbench.evolve.damage import DAMAGED
 from workbench.show.diff import counts, diff_html, program_html
 from workbench.show.markup import button, empty, esc, link, table
 from workbench.show.reader import Reader
@@ -29,10 +30,15 @@ def diff_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
     bar = field + "".join(button(f"layout:{k}", text, disabled=k == layout) for k, text in names.items())
     new = reader.program(candidate_id)
     if layout == "whole" or not other:
-        note = "" if other else empty("No parent: this is the seed program.")
+        seed = reader.is_first(candidate_id)
+        why = "No parent: this is the seed program." if seed else "Its parent is not known: it is damaged."
+        note = "" if other else empty(why)
         return f'<div class="bar">{bar}</div>{note}{program_html(new)}'
     if other not in reader.at:
         return f'<div class="bar">{bar}</div>' + empty(f"There is no candidate {other} to compare with.")
+    if not reader.readable(other):
+        note = empty(f"{other} cannot be compared with: {reader.why_not(other, '')}.")
+        return f'<div class="bar">{bar}</div>{note}{program_html(new)}'
     old = reader.program(other)
     added, removed = counts(old, new)
     note = ""
@@ -53,7 +59,8 @@ def _best_id(reader: Reader) -> str | None:
 
 def _what_it_did(reader: Reader, c: Mapping[str, Any], other: str) -> str:
     if c["status"] != "accepted":
-        return f"<p><b>What it did:</b> nothing, it was rejected: {esc(c['reason'], 600)}</p>"
+        was = "is damaged" if c["status"] == DAMAGED else "was rejected"
+        return f"<p><b>What it did:</b> nothing, it {was}: {esc(c['reason'], 600)}</p>"
     p = reader.get(other)
     if p["status"] != "accepted":
         return ""
@@ -69,7 +76,7 @@ def _what_it_did(reader: Reader, c: Mapping[str, Any], other: str) -> str:
     ]
     return (
         f"<p><b>What it did</b> against {esc(other)}: {' · '.join(parts)} "
-        f'<span class="dim">(HL, coverage and success on other tasks: {esc(", ".join(c["tasks"]))} against {esc(", ".join(p["tasks"]))})</span></p>'
+        f'<span class="dim">(HL, coverage and success on other tasks: {esc(", ".join(c["tasks"] or []))} against {esc(", ".join(p["tasks"] or []))})</span></p>'
     )
 
 
@@ -79,7 +86,7 @@ def axes_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
     if isinstance(mine, str):
         return empty(f"The axes cannot be read: {mine}")
     parent = reader.get(candidate_id)["parent"]
-    theirs = reader.axes(parent) if parent else []
+    theirs = reader.axes(parent) if parent and reader.readable(parent) else []
     before = {a["behavior"]: a for a in theirs} if isinstance(theirs, list) else {}
     after = {a["behavior"]: a for a in mine}
     if not before and not after:
@@ -149,10 +156,10 @@ def reflection_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
         led = f'<div class="prose">{esc(text)}</div>' if text else empty("The parent has no reflection.")
         first = f"<h5>What led here: the reflection on parent {link('c:' + parent, parent)}</h5>{led}"
     else:
-        first = empty("No reflection led here: this is the seed program.")
+        why = "this is the seed program" if reader.is_first(candidate_id) else "its parent is not known"
+        first = empty(f"No reflection led here: {why}.")
     own = reader.run.reflection(candidate_id)
-    rejected = reader.get(candidate_id)["status"] != "accepted"
-    why = "it was rejected, so no batch was reflected on" if rejected else "the reflection model gave none"
+    why = reader.why_not(candidate_id, "the reflection model gave none")
     second = f'<div class="prose">{esc(own)}</div>' if own else empty(f"None: {why}.")
     return f"{first}<h5>What was said of this candidate's own batch</h5>{second}"
 
@@ -163,7 +170,8 @@ def mutation_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
     if attempts is None or attempts.is_empty():
         why = {"seed": "this is the seed program", "human": "a person wrote this program"}
         author = reader.get(candidate_id)["author"]
-        return empty(f"No mutation: {why.get(author, 'the run keeps no prompts and answers')}.")
+        said = why.get(author, reader.why_not(candidate_id, "the run keeps no prompts and answers"))
+        return empty(f"No mutation: {said}.")
     parts = []
     for row in attempts.sort("attempt").iter_rows(named=True):
         good = row["verdict"] == "applied"
@@ -192,10 +200,16 @@ def card(reader: Reader, candidate_id: str) -> str:
     c = reader.get(candidate_id)
     parent = reader.get(c["parent"]) if c["parent"] in reader.at else None
     origin = f"parent {link('c:' + c['parent'], c['parent'])}" if c["parent"] else "no parent"
+    flaws = "".join(f"<p>{esc(flaw, 400)}</p>" for flaw in reader.flaws.get(candidate_id, []))
+    if flaws:
+        flaws = f'<p style="margin-top:8px"><span class="tag bad">damaged</span></p>{flaws}'
+    if c["generation"] is None:
+        return f"<h4>{esc(candidate_id)}</h4>{flaws}<p>Nothing else is known of it. All other candidates are shown.</p>"
     lines = [
         f"<h4>{esc(candidate_id)}{' ★' if c['new_best'] else ''}</h4>",
         f'<div class="dim">{origin} · island {c["island"]}<br>generation {c["generation"]} · by {esc(c["author"])}<br>'
         f"N {c['n_personas'] or 'unknown'} × {len(c['tasks'] or [])} tasks</div>",
+        flaws,
     ]
     if c["status"] != "accepted":
         lines.append(

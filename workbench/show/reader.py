@@ -8,17 +8,29 @@ from typing import Any
 import polars as pl
 
 from workbench.errors import WorkbenchError
-from workbench.evolve import store
-from workbench.evolve.run import CANDIDATES, Run
+from workbench.evolve import damage, store
+from workbench.evolve.run import Run
 from workbench.measure import FEATURES
 
 Candidate = dict[str, Any]
 
 
+def nothing_yet(reader: Reader) -> str:
+    """Say why a run has nothing to show, and what comes next."""
+    found = reader.candidates
+    if found:
+        tried = "its first program" if len(found) == 1 else f"{len(found)} candidates"
+        return f"Nothing was changed yet: the run has {tried} only."
+    if reader.writer:
+        return "This run has no candidate yet: its base simulator and its first program are being tried. The view follows the run."
+    return f"This run has no candidate yet, and nobody is writing it: 'workbench resume {reader.run.place}' goes on with it."
+
+
 class Reader:
     """Candidates in commit order, and the frames of one candidate at a time.
 
-    ``refresh()`` picks up what another process, or this one, has committed since.
+    ``refresh()`` picks up what another process, or this one, has committed since. ``flaws`` are the files of each
+    candidate that cannot be read; ``writer`` is who is writing the run. A run with a ``problem`` has no candidates.
     """
 
     def __init__(self, run: Run) -> None:
@@ -26,6 +38,8 @@ class Reader:
         self.candidates: list[Candidate] = []
         self.at: dict[str, int] = {}
         self.children: dict[str, list[str]] = {}
+        self.flaws: dict[str, list[str]] = {}
+        self.writer = ""
         self.frame = lru_cache(maxsize=64)(self._frame)
         self.axes = lru_cache(maxsize=512)(self._axes)
         self.program = lru_cache(maxsize=128)(run.program)
@@ -35,17 +49,30 @@ class Reader:
         )
         self.refresh()
 
-    def refresh(self) -> int:
-        """Read what is new; return how many candidates that are."""
-        new = [c for c in self.run.candidate_ids if c not in self.at]
+    def refresh(self) -> bool:
+        """Read what is new; tell whether there was anything."""
+        before = self.run.problem, self.writer
+        if self.run.problem:  # one that is being set up is a run in a moment
+            self.run = Run(self.run.path)
+        self.writer = store.written_by(self.run.path)
+        ids = [] if self.run.problem else self.run.candidate_ids
+        new = [c for c in ids if c not in self.at]
         for candidate_id in new:
-            row = store.read_json(self.run.path / "candidates" / candidate_id / "candidate.json")
-            found = {name: row.get(name) for name in CANDIDATES}
+            row = self.run.row(candidate_id)
+            if flaws := self.run.flaws(candidate_id, row):
+                self.flaws[candidate_id] = flaws
             self.at[candidate_id] = len(self.candidates)
-            self.candidates.append(found)
-            if found["parent"]:
-                self.children.setdefault(found["parent"], []).append(candidate_id)
-        return len(new)
+            self.candidates.append(row)
+            if row["parent"]:
+                self.children.setdefault(row["parent"], []).append(candidate_id)
+        return bool(new) or before != (self.run.problem, self.writer)
+
+    @property
+    def damage(self) -> str:
+        """What of the run cannot be read, as a sentence; empty for a sound one."""
+        return damage.told(
+            {f"candidates/{c}": flaws for c, flaws in self.flaws.items()} | self.run.damage_beside
+        )
 
     def get(self, candidate_id: str) -> Candidate:
         """Return one candidate's row.
@@ -58,6 +85,23 @@ class Reader:
         if candidate_id not in self.at:
             raise WorkbenchError(f"The run {self.run.path} has no candidate '{candidate_id}'.")
         return self.candidates[self.at[candidate_id]]
+
+    def is_first(self, candidate_id: str) -> bool:
+        """Tell whether a candidate is known to have no parent; of a damaged one that is not known."""
+        c = self.get(candidate_id)
+        return c["parent"] is None and c["status"] != damage.DAMAGED
+
+    def readable(self, candidate_id: str) -> bool:
+        """Tell whether a candidate is there and its program can be read."""
+        flaws = self.flaws.get(candidate_id, [])
+        return candidate_id in self.at and not any(flaw.startswith("program.py") for flaw in flaws)
+
+    def why_not(self, candidate_id: str, otherwise: str) -> str:
+        """Say why a candidate lacks something: it is damaged, or rejected; else ``otherwise``."""
+        if flaws := self.flaws.get(candidate_id):
+            return f"it is damaged ({'; '.join(flaws)})"
+        c = self.get(candidate_id)
+        return f"it was rejected ({c['reason']})" if c["status"] != "accepted" else otherwise
 
     def best_so_far(self, index: int) -> Candidate | None:
         """Return the best-ranked candidate up to an index, None before the first accepted one."""
@@ -74,9 +118,16 @@ class Reader:
         return chain[::-1]
 
     def _frame(self, candidate_id: str, name: str) -> pl.DataFrame | None:
-        """Read one frame of a candidate; None when it has none, as a rejected one."""
-        path = self.run.path / "candidates" / candidate_id / f"{name}.parquet"
-        return self.run.frame(f"candidates/{candidate_id}", name) if path.exists() else None
+        """Read one frame of a candidate; None when it has none, as a rejected one, or it is damaged (``flaws``)."""
+        if not (self.run.path / "candidates" / candidate_id / f"{name}.parquet").exists():
+            return None
+        try:
+            return self.run.frame(f"candidates/{candidate_id}", name)
+        except WorkbenchError:
+            known = self.flaws.setdefault(candidate_id, [])
+            if not any(flaw.startswith(f"{name}.parquet") for flaw in known):
+                known.append(f"{name}.parquet cannot be read")
+            return None
 
     def _axes(self, candidate_id: str) -> list[dict[str, Any]] | str:
         """Return a program's axes, read in the sandbox, or the reason why they cannot be read."""

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from workbench.errors import WorkbenchError
+from workbench.evolve.damage import told
 from workbench.evolve.run import Run
 from workbench.show import tables
 from workbench.show.markup import empty, esc
@@ -158,8 +159,7 @@ def _page(run: Run, sheets: Sequence[Table], drawn: dict[str, Any]) -> str:
     lead = [esc(origin.line)]
     if origin.rehearsed:
         lead.append(f'<span class="warn">{esc(REHEARSED)}</span>')
-    if run.lacks:
-        lead.append(esc(run.lacks))
+    lead += [esc(text) for text in (run.lacks, told(run.damage)) if text]
     *held_out, search, failed = sheets
     pictures = [f'<figure id="fig-{n}">{figures.inline(c, f"{n}-")}</figure>' for n, c in drawn.items()]
     said = []

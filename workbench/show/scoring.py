@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from workbench.errors import WorkbenchError
+from workbench.evolve.damage import told
 from workbench.evolve.run import Run
 from workbench.show import audit, audit_charts, figures, frames
 from workbench.show import charts as draw
-from workbench.show.markup import code
+from workbench.show.markup import code, empty
 from workbench.show.tables import provenance
 from workbench.show.view import View
 
@@ -64,18 +65,30 @@ def scores(run: Run, *more: Run, what: str = "generations") -> Any:
     else:
         raise WorkbenchError(f"There is no chart '{what}'; the charts are generations, {', '.join(CHARTS)}.")
     if chart is None:
-        raise WorkbenchError(f"The run {run.path} has no accepted candidate yet; there is no score to show.")
-    return on_screen(chart, line)
+        raise WorkbenchError(f"The run {run.place} {_lacks(run)}.")
+    notes = [f"{r.run_id}: {said}" for r in (run, *more) if (said := told(r.damage))]
+    return on_screen(chart, line, " ".join(notes))
 
 
-def on_screen(chart: Any, line: str) -> Any:
-    """Return a chart for JupyterLab with what it says as alternative text, and the code behind it below."""
+def _lacks(run: Run) -> str:
+    """Say why a run has nothing to draw."""
+    if run.candidates.filter(status="accepted").is_empty():
+        return "has no accepted candidate yet; there is no score to show"
+    if not run.conditions:
+        return f"has no held-out results yet; run 'workbench evaluate {run.place}'"
+    return "has nothing to draw in this chart"
+
+
+def on_screen(chart: Any, line: str, note: str = "") -> Any:
+    """Return a chart for JupyterLab with what it says as alternative text, and a note and the code behind it below."""
     import ipywidgets
 
     title = chart.to_dict()["title"]
     said = " ".join([title["text"], *title.get("subtitle", [])])
     below = View(lambda go, fields: None, label=f"Code behind: {said[:80]}")
-    below.body = code(f"from workbench.show import {line.split('.', maxsplit=1)[0]}", line)
+    below.body = (empty(note) if note else "") + code(
+        f"from workbench.show import {line.split('.', maxsplit=1)[0]}", line
+    )
     return ipywidgets.VBox(
         [figures.on_screen(chart.properties(description=said)), below.add_class("wb-code")]
     )

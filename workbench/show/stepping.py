@@ -9,13 +9,15 @@ import weakref
 from typing import Any
 
 from workbench.errors import WorkbenchError
+from workbench.evolve.damage import DAMAGED
 from workbench.evolve.progress import duration
 from workbench.evolve.run import Run
 from workbench.evolve.search import Search
 from workbench.show import goodhart, people_tabs, program_tabs
 from workbench.show.live import Driver
 from workbench.show.markup import button, code, empty, esc, tabs
-from workbench.show.reader import Reader
+from workbench.show.reader import Reader, nothing_yet
+from workbench.show.remains import remains
 from workbench.show.style import money
 from workbench.show.tables import provenance
 from workbench.show.timeline import marker, takeaway, timeline
@@ -243,16 +245,21 @@ class Stepper(View):
 
     def _top(self) -> str:
         run, found = self.reader.run, self.reader.candidates
+        if run.problem:
+            return f'<p role="status"><span class="tag bad">not readable</span> {esc(run.problem)}</p>'
         planned = run.settings.generations + 1
-        last = found[-1]["generation"] + 1 if found else 0
+        last = max((c["generation"] + 1 for c in found if c["generation"] is not None), default=0)
         seconds, cost = (sum(c[k] or 0 for c in found) for k in ("seconds", "cost"))
         state = f"{last}/{max(planned, last)} generations"
         state += f" · {duration(seconds)} · {money(cost)}" if not run.missing else ""
         head = f'<div class="bar"><b>{esc(provenance(run))}</b><span class="grow"></span><span class="dim">{state}</span></div>'
+        said = [run.lacks, self.reader.damage]
+        if self.reader.writer and not self.driver:
+            said.append(f"In progress: {self.reader.writer} is writing it, and the view follows.")
+        head += "".join(f'<p class="dim small">{esc(text)}</p>' for text in said if text)
         if not found:
             return head + empty("This run has no candidate yet.")
-        lacks = f'<p class="dim small">{esc(run.lacks)}</p>' if run.lacks else ""
-        return f"{head}{lacks}<p>{esc(takeaway(self.reader))}</p>{timeline(self.reader)}"
+        return f"{head}<p>{esc(takeaway(self.reader))}</p>{timeline(self.reader)}"
 
     def _bar(self) -> str:
         n = len(self.reader.candidates)
@@ -271,7 +278,8 @@ class Stepper(View):
                 f'<span class="mono">{self.at + 1} of {n}</span>',
             ]
         )
-        legend = '<span class="dim small">filled: accepted · hollow: rejected · ring: new best · click to go</span>'
+        crossed = " · crossed: damaged" if any(c["status"] == DAMAGED for c in self.reader.candidates) else ""
+        legend = f'<span class="dim small">filled: accepted · hollow: rejected{crossed} · ring: new best · click to go</span>'
         return f'{marker(self.at, n)}<div class="bar">{controls}{legend}</div>'
 
     def _card(self) -> str:
@@ -282,16 +290,19 @@ class Stepper(View):
         return tabs("tab", names, self.tab, "about this candidate") if self.candidate_id else ""
 
     def _body(self) -> str:
+        if self.reader.run.problem:
+            return remains(self.reader.run)
         if not self.candidate_id:
-            return empty(
-                "Nothing to show: the base simulator may still be collecting its episodes. The view follows the run."
-            )
+            return empty(nothing_yet(self.reader))
         if self.tab not in TABS and self.tab != "edit":
             raise WorkbenchError(f"There is no tab '{self.tab}'; the tabs are {', '.join(TABS)}.")
         if self.tab == "edit":
             return program_tabs.editor(self.reader, self.candidate_id)
         _, draw, line = TABS[self.tab]
-        body = draw(self.reader, self.candidate_id, self.choices)
+        try:
+            body = draw(self.reader, self.candidate_id, self.choices)
+        except WorkbenchError as error:  # a file that the tab needs is damaged: the others still show
+            return f'<p><span class="tag bad">not readable</span> {esc(error)}</p>'
         if self.tab == "scores":
             body += goodhart.html(self.reader.run, self._judging)
         return body + code(line.format(self.candidate_id))
@@ -334,7 +345,8 @@ def stepper(source: Run | Search) -> Stepper:
     Parameters
     ----------
     source
-        A run, which is only read and followed while another process writes it; or an open search.
+        A run, which is only read and followed while another process writes it; or an open search. A run with a
+        ``problem`` is shown as far as it can be read.
 
     Raises
     ------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from workbench.evolve.damage import DAMAGED
 from workbench.show.markup import esc
 from workbench.show.reader import Reader
 from workbench.show.style import LOOKS, REMOVED, share
@@ -21,10 +22,14 @@ def _circle(x: float, y: float, r: float) -> str:
     return f"M{x - r:.1f} {y:.1f}a{r:.1f} {r:.1f} 0 1 0 {2 * r:.1f} 0a{r:.1f} {r:.1f} 0 1 0 {-2 * r:.1f} 0"
 
 
+def _cross(x: float, y: float, r: float) -> str:
+    return f"M{x - r:.1f} {y - r:.1f}L{x + r:.1f} {y + r:.1f}M{x - r:.1f} {y + r:.1f}L{x + r:.1f} {y - r:.1f}"
+
+
 def timeline(reader: Reader) -> str:
     """Draw fitness by candidate with the best so far, people and base, and a row of dots to click.
 
-    Filled: accepted; hollow: rejected; ring: new best. Dots of a kind are one path: a page of 500 stays quick.
+    Filled: accepted; hollow: rejected; crossed: damaged; ring: new best. Dots of a kind are one path: a page of 500 stays quick.
     """
     found = reader.candidates
     n, end = len(found), WIDTH - RIGHT
@@ -47,7 +52,7 @@ def timeline(reader: Reader) -> str:
                 f'<line x1="{LEFT}" x2="{end}" y1="{at:.1f}" y2="{at:.1f}" stroke="{look.color}" '
                 f'stroke-dasharray="{dash}" stroke-width="1.5"/>'
             )
-    best, points, filled, hollow, rings, targets = "", "", "", "", "", []
+    best, points, filled, hollow, crossed, rings, targets = "", "", "", "", "", "", []
     for i, c in enumerate(found):
         x, good = _x(i, n), c["status"] == "accepted"
         if c["new_best"]:
@@ -55,11 +60,13 @@ def timeline(reader: Reader) -> str:
             rings += _circle(x, ROW, radius + 2.6)
         if c["rank"] is not None:
             points += _circle(x, y(c["rank"]), 2.2)
-        filled, hollow = (
-            filled + _circle(x, ROW, radius) * good,
-            hollow + _circle(x, ROW, radius) * (not good),
-        )
-        what = f"fitness {share(c['rank'])}" if good else "rejected"
+        if good:
+            filled += _circle(x, ROW, radius)
+        elif c["status"] == DAMAGED:
+            crossed += _cross(x, ROW, radius)
+        else:
+            hollow += _circle(x, ROW, radius)
+        what = f"fitness {share(c['rank'])}" if good else c["status"]
         tip = esc(f"{c['candidate_id']}: {what}{', new best' if c['new_best'] else ''}")
         targets.append(
             f'<rect data-go="c:{esc(c["candidate_id"])}" x="{x - radius - 2:.1f}" y="{ROW - 9}" width="{2 * radius + 4:.1f}" '
@@ -67,6 +74,7 @@ def timeline(reader: Reader) -> str:
         )
     parts += [
         f'<path d="{points}" fill="{BLUE}" opacity=".85"/><path d="{filled}" fill="{BLUE}"/>',
+        f'<path d="{crossed}" stroke="{REMOVED}" stroke-width="1.8"/>',
         f'<path d="{hollow}" fill="none" stroke="{BLUE}" stroke-width="1.2"/><path d="{rings}" fill="none" stroke="{BLUE}" stroke-width="1.4"/>',
     ]
     if leader := reader.best_so_far(n - 1):
@@ -87,7 +95,11 @@ def takeaway(reader: Reader) -> str:
     """Say in a line how far the search came."""
     good = [c for c in reader.candidates if c["status"] == "accepted"]
     if not good:
-        return f"All {len(reader.candidates)} candidates were rejected."
+        lost = sum(c["status"] == DAMAGED for c in reader.candidates)
+        n = len(reader.candidates)
+        if not lost:
+            return f"All {n} candidates were rejected: there is no score to show yet."
+        return f"None of {n} candidates has scores: {lost} damaged, {n - lost} rejected."
     best = [c for c in good if c["new_best"]] or good[:1]
     text = f"Best fitness {share(good[0]['rank'])} → {share(best[-1]['rank'])}, {len(best) - 1} improvement{'' if len(best) == 2 else 's'} in {len(reader.candidates) - 1} candidates"
     levels = [
@@ -171,22 +183,27 @@ def tree(reader: Reader, chosen: str, best: str | None) -> str:
         children = reader.children.get(node, [])
         stack += [(c, -1) for c in reversed(children[1:])] + [(c, row_of[node]) for c in children[:1]]
     winning, mine = set(reader.ancestors(best)) if best else set(), set(reader.ancestors(chosen))
-    last = max((c["generation"] for c in reader.candidates), default=0)
+    when, last = {}, 0
+    for c in reader.candidates:  # a damaged one stands where the one before it does
+        at = when[c["candidate_id"]] = last if c["generation"] is None else c["generation"]
+        last = max(last, at)
     dx, dy = max(14.0, min(60.0, 800 / max(last, 1))), 22
     ways, marks = {"other": "", "winning": "", "mine": ""}, []
     for node, row in row_of.items():
         c = reader.get(node)
-        x, y = 20 + dx * c["generation"], 14 + dy * row
+        x, y = 20 + dx * when[node], 14 + dy * row
         if c["parent"] in row_of:
-            px, py = 20 + dx * reader.get(c["parent"])["generation"], 14 + dy * row_of[c["parent"]]
+            px, py = 20 + dx * when[c["parent"]], 14 + dy * row_of[c["parent"]]
             kind = "mine" if node in mine else "winning" if node in winning else "other"
             ways[kind] += f"M{px:.0f} {py}C{(px + x) / 2:.0f} {py} {(px + x) / 2:.0f} {y} {x:.0f} {y}"
         good = c["status"] == "accepted"
-        tip = f"{node}: " + (f"fitness {share(c['rank'])}" if good else f"rejected: {str(c['reason'])[:120]}")
+        tip = f"{node}: "
+        tip += f"fitness {share(c['rank'])}" if good else f"{c['status']}: {str(c['reason'])[:120]}"
+        dash = ' stroke-dasharray="2 2"' if c["status"] == DAMAGED else ""
         halo = f'<circle cx="{x:.0f}" cy="{y}" r="9" fill="#56B4E9" opacity=".5"/>' if node == chosen else ""
         marks.append(
             f'{halo}<circle data-go="c:{esc(node)}" tabindex="0" role="button" aria-label="{esc(tip)}" cx="{x:.0f}" cy="{y}" r="{6 if c["new_best"] else 4.5}" '
-            f'fill="{BLUE if good else "var(--wb-page)"}" stroke="{BLUE}" stroke-width="{3 if c["new_best"] else 1.5}"><title>{esc(tip)}</title></circle>'
+            f'fill="{BLUE if good else "var(--wb-page)"}" stroke="{BLUE}" stroke-width="{3 if c["new_best"] else 1.5}"{dash}><title>{esc(tip)}</title></circle>'
         )
     looks = {"other": 'stroke="currentColor" opacity=".4"', "winning": f'stroke="{BLUE}" stroke-width="3"'}
     looks["mine"] = f'stroke="{REMOVED}" stroke-width="2"'

@@ -1,0 +1,189 @@
+"""What of a run cannot be read: its format, a candidate's record, a frame that was cut off. Told, never dropped."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from workbench.errors import WorkbenchError
+from workbench.evolve import store
+from workbench.evolve.settings import Settings
+
+DAMAGED = "damaged"  # the status of a candidate whose record or program cannot be read
+SCORED = ("rank", "fitness", "human_likeness", "coverage")  # what every accepted candidate of ours has
+TOLD = 4  # damaged files that a sentence names itself
+_KINDS: dict[Any, Any] = {
+    pl.String: str,
+    pl.Boolean: bool,
+    pl.Float64: (int, float),
+    pl.Int32: int,
+    pl.Int64: int,
+}
+
+
+def opened(path: Path) -> tuple[Mapping[str, Any], Settings | None, str]:
+    """Read a run's ``run.json`` and the settings in it; where that cannot be done, there are none, and a sentence says why.
+
+    Raises
+    ------
+    WorkbenchError
+        When the directory is no run at all.
+    """
+    file = path / "run.json"
+    if not file.exists():
+        if (path / "candidates").is_dir():
+            return {}, None, f"{file} is missing; restore it, or take programs out of {path / 'candidates'}."
+        if (path / "lock").exists():
+            who = store.written_by(path)
+            now = f"{who} is setting it up" if who else "start it again with the same command"
+            return {}, None, f"The run {path} was begun but has no run.json yet; {now}."
+        raise WorkbenchError(f"{file} is missing; is {path} a run directory?")
+    try:
+        info = store.read_json(file)
+    except WorkbenchError as error:
+        return {}, None, str(error)
+    version = info.get("version")
+    todo = (
+        f"open it with the version that wrote it ({version})"
+        if version
+        else "no version is named that wrote it"
+    )
+    if (format_ := info.get("format")) != store.FORMAT:
+        has = "names no format" if format_ is None else f"has format {format_}"
+        return info, None, f"The run {path} {has}; this version reads format {store.FORMAT}: {todo}."
+    if lacking := [n for n in ("run_id", "version", "created", "settings", "tasks") if n not in info]:
+        return info, None, f"{file} lacks {', '.join(lacking)}: restore it, or {todo}."
+    try:
+        dict(info["tasks"])
+        return info, Settings.from_json(info["settings"]), ""
+    except WorkbenchError as error:
+        return info, None, f"{file} cannot be read: {str(error).rstrip('.')}: {todo}."
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        return info, None, f"{file} has a wrong value ({error}): restore it, or {todo}."
+
+
+def read_candidate(folder: Path, schema: Mapping[str, Any], needed: Sequence[str] = SCORED) -> dict[str, Any]:
+    """Read a candidate's row; where that cannot be done it has status ``damaged``, the reason, and nothing else.
+
+    Parameters
+    ----------
+    folder
+        The candidate's.
+    schema
+        Names and types of the row's columns.
+    needed
+        Columns that an accepted candidate cannot lack.
+    """
+    try:
+        text_of(folder / "program.py")
+        return _record(folder, schema, needed)
+    except WorkbenchError as error:
+        nothing = dict.fromkeys(schema)
+        return nothing | {"candidate_id": folder.name, "status": DAMAGED, "reason": str(error)}
+
+
+def text_of(path: Path) -> str:
+    """Read a text.
+
+    Raises
+    ------
+    WorkbenchError
+        A few words on what is wrong, which begin with the file's name.
+    """
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        raise WorkbenchError(f"{path.name} is missing") from None
+    except UnicodeDecodeError:
+        raise WorkbenchError(f"{path.name} is not text") from None
+    except OSError as error:
+        raise WorkbenchError(f"{path.name} cannot be read ({error.strerror})") from None
+    if not text.strip():
+        raise WorkbenchError(f"{path.name} is empty")
+    return text
+
+
+def json_of(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises
+    ------
+    WorkbenchError
+        As for :func:`text_of`.
+    """
+    try:
+        data = json.loads(text_of(path))
+    except (json.JSONDecodeError, RecursionError):
+        raise WorkbenchError(f"{path.name} is cut off or no JSON") from None
+    if not isinstance(data, dict):
+        raise WorkbenchError(f"{path.name} holds no JSON object")
+    return data
+
+
+def flaws_of(folder: Path, evaluated: bool) -> list[str]:
+    """Name the files of a condition that cannot be read; one that was ``evaluated`` has a record."""
+    flaws = cut_frames(folder)
+    if evaluated:
+        try:
+            json_of(folder / "condition.json")
+        except WorkbenchError as error:
+            flaws.insert(0, str(error))
+    return flaws
+
+
+def cut_frames(folder: Path) -> list[str]:
+    """Name the Parquet files of a folder that lack their end, which holds where everything is."""
+    files = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
+    return [f"{file.name} is cut off" for file in files if not is_whole(file)]
+
+
+def is_whole(file: Path) -> bool:
+    """Tell whether a Parquet file ends as one does; no more is read of it."""
+    try:
+        with file.open("rb") as stream:
+            stream.seek(-4, os.SEEK_END)
+            return stream.read() == b"PAR1"
+    except OSError:  # shorter than that, or no file at all
+        return False
+
+
+def told(damage: Mapping[str, Sequence[str]]) -> str:
+    """Say in a sentence what is damaged, by folder; empty where nothing is."""
+    all_ = [f"{folder}/{flaw}" for folder, flaws in damage.items() for flaw in flaws]
+    if not all_:
+        return ""
+    more = f"; and {len(all_) - TOLD} more" if len(all_) > TOLD else ""
+    return f"Damaged: {'; '.join(all_[:TOLD])}{more}."
+
+
+def _record(folder: Path, schema: Mapping[str, Any], needed: Sequence[str]) -> dict[str, Any]:
+    name = "candidate.json"
+    found = json_of(folder / name)
+    row = {column: found.get(column) for column in schema}
+    if wrong := [c for c, kind in schema.items() if not _fits(row[c], kind)]:
+        raise WorkbenchError(f"{name} has a wrong value for {wrong[0]}")
+    if row["candidate_id"] != folder.name:
+        raise WorkbenchError(f"{name} is not of candidate {folder.name}")
+    if row["status"] not in ("accepted", "rejected"):
+        raise WorkbenchError(f"{name} has no status")
+    must = ("generation", *(needed if row["status"] == "accepted" else ()))
+    if lacking := [c for c in must if row[c] is None]:
+        raise WorkbenchError(f"{name} lacks {lacking[0]}")
+    return row
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if value is None:
+        return True
+    if isinstance(kind, pl.List):
+        return isinstance(value, list) and all(v is not None and _fits(v, kind.inner) for v in value)
+    if isinstance(value, bool):
+        return kind is pl.Boolean
+    if kind in (pl.Int32, pl.Int64) and isinstance(value, int):
+        return abs(value) < 2 ** (31 if kind is pl.Int32 else 63)
+    return isinstance(value, _KINDS[kind])
