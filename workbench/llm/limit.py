@@ -113,7 +113,7 @@ class Pace:
 
     def pause(self, tries: int, headers: Mapping[str, str]) -> float | None:
         """Return the seconds to wait before repeat number ``tries`` (from 0); None when that would be too long."""
-        told = _told(headers)
+        told = _retry_after(headers)
         if told is not None:
             return told if told <= LONGEST_TOLD else None
         first = FIRST if self.seconds is None else min(FIRST, max(SHORTEST, self.seconds / 10))
@@ -129,7 +129,7 @@ def passing(status: int | None, code: str | None, headers: Mapping[str, str]) ->
     return status in PASSING or status >= 500 or headers.get("x-should-retry") == "true"
 
 
-def _told(headers: Mapping[str, str]) -> float | None:
+def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Read ``retry-after-ms`` or ``retry-after``, which is seconds or a date."""
     try:
         if "retry-after-ms" in headers:

@@ -39,8 +39,11 @@ class LLMError(Exception):
     """
 
     def __init__(self, kind: str, reason: str) -> None:
-        super().__init__(reason)
+        super().__init__(kind, reason)  # both, so that it can be pickled
         self.kind, self.reason = kind, reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 def read(answer: dict[str, Any], endpoint: Endpoint) -> tuple[Reply, str]:

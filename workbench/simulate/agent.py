@@ -59,8 +59,7 @@ class Agent:
             except TimeoutError:
                 raise LLMError("content", f"the agent {self.name} gave no reply in {SECONDS:.0f} s") from None
             except Exception as error:
-                told = _without_keys(f"{type(error).__name__}: {error}")
-                raise LLMError("content", f"the agent {self.name} raised {told[:300]}") from None
+                raise LLMError("content", f"the agent {self.name} raised {_told(error)}") from None
         if not isinstance(answer, str):
             raise LLMError(
                 "content", f"the agent {self.name} returned a {type(answer).__name__}, not a reply's text"
@@ -86,9 +85,8 @@ def load_agent(name: str, at_once: int = 30) -> Agent:
     try:
         found: Any = importlib.import_module(module)
     except Exception as error:
-        told = _without_keys(f"{type(error).__name__}: {error}")
         raise WorkbenchError(
-            f"The agent's module '{module}' cannot be imported ({told[:300]}); start the command in its folder."
+            f"The agent's module '{module}' cannot be imported ({_told(error)}); start the command in its folder."
         ) from None
     for part in function.split("."):
         found = getattr(found, part, None)
@@ -121,9 +119,10 @@ def _in_thread(function: Function, messages: Messages) -> asyncio.Future[Any]:
     return future
 
 
-def _without_keys(text: str) -> str:
-    """Take the values of key-like environment variables out of a text, and whatever looks like a key."""
+def _told(error: Exception) -> str:
+    """Say what was raised, without the values of key-like environment variables and whatever looks like a key."""
+    text = f"{type(error).__name__}: {error}"
     for name, value in os.environ.items():
         if len(value) > 7 and re.search(r"key|token|secret|password", name, re.IGNORECASE):
             text = text.replace(value, "[key]")
-    return re.sub(r"\b(?:sk|pk|key)-[\w-]{12,}|(?<=Bearer )\S+", "[key]", text)
+    return re.sub(r"\b(?:sk|pk|key)-[\w-]{12,}|(?<=Bearer )\S+", "[key]", text)[:300]

@@ -97,15 +97,12 @@ def turns_frame(episodes: Sequence[Episode]) -> pl.DataFrame:
 def personas_frame(personas: Sequence[tuple[str | None, str, str, Persona]]) -> pl.DataFrame:
     """One row a persona, from (candidate_id, split, task_id, persona) records."""
     rows: list[dict[str, Any]] = [
-        {
+        vars(p)
+        | {
             "candidate_id": candidate,
             "task_id": task,
-            "persona_id": p.persona_id,
             "split": split,
-            "description": p.description,
-            "reasoning": p.reasoning,
             "axis_placement": [{"axis": a, "on": on} for a, on in p.axis_placement.items()],
-            "policy": p.policy,
         }
         for candidate, split, task, p in personas
     ]

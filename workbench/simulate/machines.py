@@ -90,12 +90,12 @@ class Machines:
                     raise _gone(error) from error
                 finally:
                     self._out -= 1
-            for role, model, tokens_in, tokens_out, cost in answer["spent"]:
-                client.took(role, model, Reply("", (), tokens_in, tokens_out, cost))
+            for spent in answer["spent"]:
+                client.took(*spent)
             for name, number in answer["trouble"].items():
                 count(name, number)
         if answer["failed"]:
-            raise FAILURES[answer["failed"][0]](*answer["failed"][1:])
+            raise answer["failed"]
         done(answer["result"])
         result: T = answer["result"]
         return result
@@ -108,32 +108,25 @@ def _gone(error: BaseException) -> WorkbenchError:
     )
 
 
-FAILURES: dict[str, Callable[..., Exception]] = {
-    "ProgramRejected": ProgramRejected,
-    "LLMError": LLMError,
-    "WorkbenchError": lambda told: WorkbenchError(f"On another machine: {told}"),
-}
-
-
 def _there(
     work: Work[Any], piece: dict[str, Any], roles: dict[str, Any], given: dict[str, Any]
 ) -> dict[str, Any]:
     """Do a piece, in a process of another machine, and return its result or failure and what it spent."""
-    spent: list[tuple[Any, ...]] = []
+    spent: list[tuple[str, str, Reply]] = []
 
     def note(role: str, model: str, reply: Reply) -> None:
-        spent.append((role, model, reply.tokens_in, reply.tokens_out, reply.cost))
+        spent.append((role, model, reply._replace(content="", tool_calls=())))
 
     client = Client(from_settings(roles), on_spend=note, **given)
     result: Any = None
-    failed: tuple[str, ...] | None = None
+    failed: Exception | None = None
     try:
         with metered() as meter:
             result = work(piece, client)
     except (ProgramRejected, LLMError) as error:
-        failed = (type(error).__name__, error.kind, error.reason)
+        failed = error
     except WorkbenchError as error:
-        failed = ("WorkbenchError", str(error))
+        failed = WorkbenchError(f"On another machine: {error}")
     finally:
         loop.run(client.aclose())
     trouble = {name: meter[name] for name in ("retries", "malformed")}

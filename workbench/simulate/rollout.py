@@ -96,7 +96,6 @@ async def _talk(episode: Episode, client: Client) -> str:
         {"role": "system", "content": episode.agent_prompt},
         {"role": "assistant", "content": tau2.GREETING},
     ]
-    said = [tau2.GREETING]
     episode.messages.append({"role": "assistant", "content": tau2.GREETING})
     errors = request = 0
     ended = "turn_limit"
@@ -142,9 +141,10 @@ async def _talk(episode: Episode, client: Client) -> str:
         if answer is None:
             ended = "agent_limit"
             break
-        said.append(answer)
         agent.append({"role": "assistant", "content": answer})
         user.append({"role": "user", "content": answer})
         episode.messages.append({"role": "assistant", "content": answer})
-    episode.reward = session.reward(job.task, said).reward if session else None
+    if session:
+        heard = [m["content"] for m in user if m["role"] == "user"]
+        episode.reward = session.reward(job.task, heard).reward
     return ended
