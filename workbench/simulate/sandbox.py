@@ -151,16 +151,14 @@ class Session:
                 turn = await self._answer(turn, host)
             value = turn.output
         except monty.MontyError as error:
-            if self.printed > self.limits.print_chars:
-                raise self._flooded(stage) from None
+            self._check_output(stage)
             pending = self.pending
             if pending and pending.cause and str(error.exception()) == str(pending.error):
                 raise pending.cause from None
             raise self._rejection(error, stage) from None
         except ValueError as error:  # the host cannot hold the value, such as an integer of 5,000 digits
             raise reject("contract", f"the result cannot leave the sandbox: {error}") from None
-        if self.printed > self.limits.print_chars:
-            raise self._flooded(stage)
+        self._check_output(stage)
         return value
 
     async def _answer(self, turn: Any, host: Mapping[str, HostFunction]) -> Any:
@@ -193,10 +191,10 @@ class Session:
         if self.printed > self.limits.print_chars:
             raise ValueError("too much output")
 
-    def _flooded(self, stage: str) -> ProgramRejected:
-        return reject(
-            "output", f"the program printed more than {self.limits.print_chars:,} characters {stage}"
-        )
+    def _check_output(self, stage: str) -> None:
+        most = self.limits.print_chars
+        if self.printed > most:
+            raise reject("output", f"the program printed more than {most:,} characters {stage}") from None
 
     def _place(self, line: int, function: str | None = None) -> str:
         text = self.lines[line - 1].strip() if 0 < line <= len(self.lines) else ""
@@ -212,10 +210,9 @@ class Session:
         known = [stage]
         if self.asked_from:
             known.append(f"after it had called the host in {self.asked_from}")
-        for word in ("while",) if isinstance(error.exception(), TimeoutError) else ("raise",):
-            lines = [str(i) for i, line in enumerate(self.lines, 1) if re.match(rf"\s*{word}\b", line)]
-            if lines:
-                known.append(f"{word} stands in line {', '.join(lines[:5])}")
+        word = "while" if isinstance(error.exception(), TimeoutError) else "raise"
+        if lines := [str(i) for i, line in enumerate(self.lines, 1) if re.match(rf"\s*{word}\b", line)]:
+            known.append(f"{word} stands in line {', '.join(lines[:5])}")
         return "; ".join(known)
 
     def _rejection(self, error: monty.MontyError, stage: str) -> ProgramRejected:
@@ -252,10 +249,8 @@ class Session:
         where = self._where(error, stage)
         own = message.startswith("generate_personas_detailed()") or not where.startswith("line")
         if kind == "runtime" and isinstance(inner, TypeError) and own:
-            kind, problem = (
-                "contract",
-                f"{problem}, for the host calls generate_personas_detailed(c, axes, n)",
-            )
+            kind = "contract"
+            problem += ", for the host calls generate_personas_detailed(c, axes, n)"
         rejected = reject(kind, f"{problem} ({where})")
         rejected.starved = starved
         return rejected
