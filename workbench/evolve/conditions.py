@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Sequence
 from importlib import resources
@@ -13,14 +12,7 @@ import polars as pl
 from workbench.errors import WorkbenchError
 from workbench.evolve import store
 from workbench.evolve.run import CONDITIONS, Run
-from workbench.evolve.scoring import (
-    Reference,
-    frames_of,
-    interval,
-    measured,
-    task_scores,
-    terms,
-)
+from workbench.evolve.scoring import Reference, frames_of, interval, measured, subsets, task_scores, terms
 from workbench.evolve.search import Search, seed_program
 from workbench.llm import loop
 from workbench.measure import FEATURES
@@ -59,7 +51,8 @@ def evaluate(
         "initial": seed_program,
         "evolved": lambda: run.program(best) if best else str(program),
     }
-    todo = [c for c in only if again or not _current(run, c, best)]
+    have = {} if again else evaluated(run, transfer=program is not None)
+    todo = [c for c in only if c not in have]
     search.progress.total = search.progress.done + sum(len(tasks) * n for c in todo if c != "humans")
     for condition in todo:
         search.progress.at(f"held-out evaluation: {condition}")
@@ -67,20 +60,27 @@ def evaluate(
         about: dict[str, Any] = {"condition": condition, "split": "test", "candidate_id": label.candidate_id}
         began = time.perf_counter()
         if condition == "humans":
-            _write(run, condition, about | _people(run, reference, n, settings.seed), {})
+            _write(run, about | _people(run, reference, n, settings.seed), {})
             continue
         seed = derive(settings.seed, "evaluate", condition)
         source = None if condition in ("base", "base_t1") else programs[condition]()
         warm = 1.0 if condition == "base_t1" else None
-        work = search.simulate(source, tasks, n, seed=seed, label=label, temperature=warm)
         try:
-            batch = loop.run(work)
+            batch = loop.run(search.simulate(source, tasks, n, seed=seed, label=label, temperature=warm))
         except ProgramRejected as error:
             raise WorkbenchError(
                 f"The program of condition {condition} was rejected on a test task ({error.kind}): {error.reason}"
             ) from None
         about["seconds"] = time.perf_counter() - began
         _commit(run, about, batch, reference, n)
+
+
+def evaluated(run: Run, *, transfer: bool = False) -> dict[str, dict[str, Any]]:
+    """Return what was evaluated, ``evolved`` only where its program is the run's best now, or one of elsewhere."""
+    found = run.conditions
+    if not transfer and "evolved" in found and found["evolved"]["candidate_id"] != run.best:
+        del found["evolved"]
+    return found
 
 
 def table(run: Run) -> pl.DataFrame:
@@ -146,25 +146,15 @@ def by_task(run: Run, condition: str, *, standardize: bool | None = None) -> pl.
     )
     prints, episodes = (run.frame(f"conditions/{condition}", name) for name in ("fingerprints", "episodes"))
     table = prints.join(episodes.select("dialogue_id", "task_id", "persona_id", "likeness"), on="dialogue_id")
-    equal = task_scores(table, cloud, (0.5, 0.5))
+    equal = task_scores(table, cloud)
     first = table.filter(persona_id="trial00") if condition.startswith("base") else table
-    paper = task_scores(first, cloud, (0.5, 0.5)).select("task_id", pl.col(TERMS).name.suffix("_paper"))
+    paper = task_scores(first, cloud).select("task_id", pl.col(TERMS).name.suffix("_paper"))
     return equal.join(paper, on="task_id", how="left").sort("task_id")
-
-
-def _per_task(prints: pl.DataFrame, tasks: pl.DataFrame, reference: Reference) -> pl.DataFrame:
-    return task_scores(prints.join(tasks, on="dialogue_id"), reference.cloud, (0.5, 0.5))
 
 
 def _standardized(prints: pl.DataFrame, reference: Reference) -> float | None:
     cloud = Cloud(reference.humans, standardize=True)
     return cloud.by_task(prints)["coverage"].sort().mean()  # type: ignore[return-value]
-
-
-def _current(run: Run, condition: str, best: str | None) -> bool:
-    """Whether a condition is evaluated, and for the program that selection names now."""
-    found = run.conditions.get(condition)
-    return found is not None and (condition != "evolved" or found["candidate_id"] == best)
 
 
 def _commit(run: Run, about: dict[str, Any], batch: Batch, reference: Reference, n: int) -> None:
@@ -175,30 +165,28 @@ def _commit(run: Run, about: dict[str, Any], batch: Batch, reference: Reference,
     if about["condition"].startswith("base"):  # the paper runs the base simulator once a task
         once = episodes.filter(persona_id="trial00").select("dialogue_id")
         first = prints.join(once, on="dialogue_id", how="semi")
-    equal, paper = (
-        _per_task(p, episodes.select("dialogue_id", "task_id"), reference) for p in (prints, first)
-    )
-    found = terms(episodes, prints, reference, (0.5, 0.5))
     sound = prints.join(episodes.filter(pl.col("fault").is_null()), on="dialogue_id", how="semi")
-    sound_tasks = _per_task(sound, episodes.select("dialogue_id", "task_id"), reference)
+    tasks = episodes.select("dialogue_id", "task_id")
+    equal, paper, sound_tasks = (
+        task_scores(p.join(tasks, on="dialogue_id"), reference.cloud) for p in (prints, first, sound)
+    )
+    found = terms(episodes, prints, reference)
     dims = alignment(first, reference.humans)
     write = episodes.filter("needs_write", pl.col("error").is_null())
     about |= {
         "n_personas": 1 if about["condition"].startswith("base") else n,
-        **{k: found[k] for k in ("n_episodes", "n_failed", "n_faults", "n_tasks")},
-        **interval("human_likeness", paper["human_likeness"], paper["task_id"]),
-        **interval("coverage", paper["coverage"], paper["task_id"]),
-        **interval("score", paper["score"], paper["task_id"]),
-        **interval("coverage_equal_n", equal["coverage"], equal["task_id"]),
-        **interval("score_equal_n", equal["score"], equal["task_id"]),
-        **{k: found[k] for k in ("success", "success_low", "success_high")},
+        **{k: v for k, v in found.items() if k.startswith(("n_", "success"))},
         **interval("success_write", write["success"], write["task_id"]),
         **{k: dims[k] for k in DIMENSIONS},
         **{f"{term}_sound": sound_tasks[term].sort().mean() for term in TERMS},
         "n_sound": len(sound),
         "coverage_standardized": _standardized(prints.join(episodes, on="dialogue_id"), reference),
     }
-    _write(run, about["condition"], about, frames)
+    for term in TERMS:
+        about |= interval(term, paper[term], paper["task_id"])
+    for term in ("coverage", "score"):
+        about |= interval(f"{term}_equal_n", equal[term], equal["task_id"])
+    _write(run, about, frames)
 
 
 def _people(run: Run, reference: Reference, n: int, seed: int) -> dict[str, Any]:
@@ -206,17 +194,14 @@ def _people(run: Run, reference: Reference, n: int, seed: int) -> dict[str, Any]
     people = run.humans.filter(split="test").sort("dialogue_id")
     prints = people.select("dialogue_id", *FEATURES)
     prints = prints.with_columns(likeness=reference.discriminator.likeness(prints))
-    rng = random.Random(derive(seed, "bundles"))
-    size = min(n, len(prints))
-    bundles = [prints[sorted(rng.sample(range(len(prints)), size))] for _ in range(BUNDLES)]
-    draws = [reference.cloud.coverage(bundle) for bundle in bundles]
+    bundles = subsets(prints, n, BUNDLES, derive(seed, "bundles"))
+    draws = pl.Series([reference.cloud.coverage(bundle) for bundle in bundles])
     tasks = people["tau2_task_id"].fill_null(people["dialogue_id"])
     likeness = interval("human_likeness", prints["likeness"], tasks)
     coverage = sum(draws) / len(draws)
-    ends = pl.Series(draws).quantile(0.025), pl.Series(draws).quantile(0.975)
     score = 0.5 * (likeness["human_likeness"] or 0.0) + 0.5 * coverage
     out: dict[str, Any] = {
-        "n_personas": size,
+        "n_personas": min(n, len(prints)),
         **likeness,
         "n_episodes": len(people),
         "n_failed": 0,
@@ -226,21 +211,18 @@ def _people(run: Run, reference: Reference, n: int, seed: int) -> dict[str, Any]
             pl.concat(b.with_columns(task_id=pl.lit(str(i))) for i, b in enumerate(bundles)), reference
         ),
     }
+    ends = {"": coverage, "_low": draws.quantile(0.025), "_high": draws.quantile(0.975)}
     for suffix in ("", "_equal_n"):
-        out |= {
-            f"coverage{suffix}": coverage,
-            f"coverage{suffix}_low": ends[0],
-            f"coverage{suffix}_high": ends[1],
-        }
-        out |= {f"score{suffix}": score}
+        out |= {f"score{suffix}": score} | {f"coverage{suffix}{end}": x for end, x in ends.items()}
     if "reward" in people.columns:
         known = people.filter(pl.col("reward").is_not_null())
         out |= interval("success", known["reward"] >= 1, known["task_id"])
-    return out | {k: alignment(prints, reference.humans)[k] for k in DIMENSIONS}
+    dims = alignment(prints, reference.humans)
+    return out | {k: dims[k] for k in DIMENSIONS}
 
 
-def _write(run: Run, condition: str, about: dict[str, Any], frames: dict[str, pl.DataFrame]) -> None:
+def _write(run: Run, about: dict[str, Any], frames: dict[str, pl.DataFrame]) -> None:
     about["created"] = time.strftime("%Y-%m-%dT%H:%M:%S")
-    with store.new_folder(run.path / "conditions" / condition) as folder:
+    with store.new_folder(run.path / "conditions" / about["condition"]) as folder:
         store.write_frames(folder, frames)
         store.write_json(folder / "condition.json", about)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import random
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from workbench.evolve.matrix import FORMAT, FRAMES, INFO, Matrix, is_complete, o
 from workbench.evolve.plan import MAIN, Cell, Plan
 from workbench.evolve.progress import Progress
 from workbench.evolve.run import Run, open_run
+from workbench.evolve.scoring import subsets
 from workbench.evolve.settings import differences as differing
 from workbench.llm import loop
 from workbench.measure import FEATURES
@@ -86,7 +87,7 @@ def write(
     have = [cell for cell in plan.cells if _is_of(root, cell)]
     found = on_workers(partial(_of_cell, panel=panel), root, plan, have, jobs)
     parts = dict(zip((cell.name for cell in have), found, strict=True))
-    if not any(cell.search == MAIN and len(parts[cell.name]["conditions"]) for cell in have):
+    if not any(cell.search == MAIN and "conditions" in parts[cell.name] for cell in have):
         first = next((f"{c.name}: {r}" for c, r in zip(plan.cells, reasons, strict=True) if r), "")
         raise WorkbenchError(f"No main search has a held-out result, so there is nothing to show. {first}")
     frames = {
@@ -114,61 +115,60 @@ def _is_of(root: Path, cell: Cell) -> bool:
 def _of_cell(root: Path, plan: Plan, cell: Cell, tick: Callable[[Progress], None], *, panel: Panel) -> Frames:
     """Return what one cell adds to each frame."""
     run = open_run(root / cell.folder)
-    done = _evaluated(run, cell)
+    have = conditions.evaluated(run, transfer=cell.origin is not None)
+    done = [name for name in cell.conditions if name in have]
     simulated = [name for name in done if name != "humans"]
-    rows: Frames = (
-        {"conditions": conditions.table(run).filter(pl.col("condition").is_in(done))} if done else {}
-    )
+    once: Frames = {}
     if done:
-        rows["conditions"] = rows["conditions"].with_columns(run_id=pl.lit(run.run_id))
-    else:
-        rows["conditions"] = pl.DataFrame(schema={"condition": pl.String, "run_id": pl.String})
+        table = conditions.table(run).filter(pl.col("condition").is_in(done))
+        once["conditions"] = table.with_columns(run_id=pl.lit(run.run_id))
+    if cell.origin is None:
+        once |= {"candidates": run.candidates.drop("seconds", "created")} | _programs(run)
+    if cell.search == MAIN and "base" in done:
+        once |= _of_main(run, cell, simulated, panel)
+        if cell == next(c for c in plan.cells if c.search == MAIN):
+            once["transcripts"] = _transcripts(run)
+    rows = defaultdict(list, {name: [frame] for name, frame in once.items()})
     for name in simulated:
-        table = conditions.by_task(run, name).with_columns(condition=pl.lit(name))
-        rows["by_task"] = _stack(rows.get("by_task"), table)
+        rows["by_task"].append(conditions.by_task(run, name).with_columns(condition=pl.lit(name)))
         episodes = run.frame(f"conditions/{name}", "episodes").select(EPISODES)
-        rows["episodes"] = _stack(rows.get("episodes"), episodes)
+        rows["episodes"].append(episodes)
         prints = run.frame(f"conditions/{name}", "fingerprints").join(
             episodes.select("dialogue_id", "task_id", "condition"), on="dialogue_id"
         )
-        rows["fingerprints"] = _stack(rows.get("fingerprints"), prints.with_columns(split=pl.lit("test")))
-    if cell.origin is None:
-        rows["candidates"] = run.candidates.drop("seconds", "created")
-        rows |= _programs(run)
-    if cell.search == MAIN and "base" in done:
-        rows |= _of_main(run, cell, simulated, panel)
-        people = run.humans.select(
-            "dialogue_id", "split", *FEATURES, condition=pl.lit("humans"), task_id=pl.col(_TASK)
-        )
-        rows["fingerprints"] = pl.concat([people, rows["fingerprints"]], how="diagonal")
-        if cell == next(c for c in plan.cells if c.search == MAIN):
-            rows["transcripts"] = _transcripts(run)
+        rows["fingerprints"].append(prints.with_columns(split=pl.lit("test")))
     key = [pl.lit(value, KEY[name]).alias(name) for name, value in cell.key.items()]
-    return {name: frame.select(*key, pl.exclude(KEY)) for name, frame in rows.items()}
-
-
-def _evaluated(run: Run, cell: Cell) -> list[str]:
-    """Return the conditions of a cell that were evaluated, evolved only for the program that is the best now."""
-    found = run.conditions
-    if "evolved" in found and cell.origin is None and found["evolved"]["candidate_id"] != run.best:
-        del found["evolved"]
-    return [name for name in cell.conditions if name in found]
+    return {
+        name: pl.concat(parts, how="diagonal").select(*key, pl.exclude(KEY)) for name, parts in rows.items()
+    }
 
 
 def _of_main(run: Run, cell: Cell, simulated: list[str], panel: Panel) -> Frames:
-    """Return panel, discriminator, importance and coverage against N."""
+    """Return panel, discriminator, importance, people's fingerprints and coverage against N."""
     people = {part: run.humans.filter(split=part) for part in ("train", "test")}
     forest = Discriminator.fit(people["train"], run.frame("conditions/base_train", "fingerprints"))
     once = run.frame("conditions/base", "episodes").filter(persona_id="trial00")
     base = run.frame("conditions/base", "fingerprints").join(
         once.select("dialogue_id", pl.col("task_id").alias(_TASK)), on="dialogue_id"
     )
-    told = pl.DataFrame([report(scored(forest, people["test"], base))])
+    about = {"condition": pl.lit("humans"), "task_id": pl.col(_TASK)}
     return {
         "panel": panel(run),
-        "discriminator": told.with_columns(real=pl.lit(False)),
-        "importance": importance(forest, people["test"], base).with_columns(real=pl.lit(False)),
+        "fingerprints": run.humans.select("dialogue_id", "split", *FEATURES, **about),
         "n_curve": _coverages(run, cell, simulated),
+        **_judged(forest, people["test"], base, real=False),
+    }
+
+
+def _judged(forest: Discriminator, people: pl.DataFrame, others: pl.DataFrame, **about: Any) -> Frames:
+    """Return how well a forest tells people from others, and by what; ``about`` goes into every row."""
+    found = {
+        "discriminator": pl.DataFrame([report(scored(forest, people, others))]),
+        "importance": importance(forest, people, others),
+    }
+    return {
+        name: frame.with_columns(pl.lit(v).alias(k) for k, v in about.items())
+        for name, frame in found.items()
     }
 
 
@@ -181,10 +181,10 @@ def _coverages(run: Run, cell: Cell, simulated: list[str]) -> pl.DataFrame:
     def add(condition: str, task: str, frame: pl.DataFrame, draws: int) -> None:
         frame = frame.sort("dialogue_id")
         for n in range(1, min(cell.settings.test_personas, len(frame)) + 1):
-            rng = random.Random(derive(cell.seed, "n_curve", condition, task, n))
-            count = draws if n < len(frame) else 1
-            parts = [frame[sorted(rng.sample(range(len(frame)), n))] for _ in range(count)]
-            means = {name: math.fsum(map(cloud.coverage, parts)) / count for name, cloud in clouds.items()}
+            parts = subsets(frame, n, draws, derive(cell.seed, "n_curve", condition, task, n))
+            means = {
+                name: math.fsum(map(cloud.coverage, parts)) / len(parts) for name, cloud in clouds.items()
+            }
             rows.append({"condition": condition, "task_id": task, "n": n, **means})
 
     test = run.humans.filter(split="test")
@@ -214,21 +214,20 @@ def _n_curve(table: pl.DataFrame) -> pl.DataFrame:
 def _programs(run: Run) -> Frames:
     """Return the axes of every candidate, and the programs on the path from the seed to the best."""
     axes, parents = [], {}
-    generations = run.candidates.select("candidate_id", "generation", "parent").iter_rows()
-    for candidate, generation, parent in generations:
+    for candidate, generation, parent in run.candidates.select(
+        "candidate_id", "generation", "parent"
+    ).iter_rows():
         parents[candidate] = parent
         try:
             found = loop.run(read_axes(run.program(candidate)))
         except ProgramRejected:
             continue
-        about = {"candidate_id": candidate, "generation": generation}
-        axes += [about | {name: axis[name] for name in ("behavior", "definition")} for axis in found]
-    path = []
-    if len(run.candidates.filter(status="accepted")):
-        at: str | None = run.best
-        while at:
-            path.append({"candidate_id": at, "parent": parents[at], "source": run.program(at)})
-            at = parents[at]
+        axes += [(candidate, generation, axis["behavior"], axis["definition"]) for axis in found]
+    path: list[tuple[str, str | None, str]] = []
+    at = None if run.candidates.filter(status="accepted").is_empty() else run.best
+    while at:
+        path.insert(0, (at, parents[at], run.program(at)))
+        at = parents[at]
     kinds = {
         "candidate_id": pl.String,
         "generation": pl.Int32,
@@ -236,7 +235,10 @@ def _programs(run: Run) -> Frames:
         "definition": pl.String,
     }
     steps = {"candidate_id": pl.String, "parent": pl.String, "source": pl.String}
-    return {"axes": pl.DataFrame(axes, schema=kinds), "programs": pl.DataFrame(path[::-1], schema=steps)}
+    return {
+        "axes": pl.DataFrame(axes, schema=kinds, orient="row"),
+        "programs": pl.DataFrame(path, schema=steps, orient="row"),
+    }
 
 
 def _transcripts(run: Run) -> pl.DataFrame:
@@ -259,24 +261,21 @@ def _public(domain: str) -> Frames:
 
     A file without train tasks is told apart by a forest fitted on the other files of its domain.
     """
-    rows: dict[str, list[pl.DataFrame]] = {"discriminator": [], "importance": []}
+    rows = []
     people = {part: humans(domain).filter(split=part) for part in ("train", "test")}
     base = simulators(domain).filter(pl.col("trait").is_null(), variant="as_found")
     for file in base["file"].unique().sort():
         train, test = (base.filter(file=file, split=part) for part in ("train", "test"))
         if test.is_empty():
             continue
-        fitted = train if len(train) > 1 else base.filter(pl.col("file") != file, split="train")
-        forest = Discriminator.fit(people["train"], fitted)
-        about = {"domain": domain, "simulator": file, "real": True}
-        about |= {"note": "" if len(train) > 1 else "no train task: fitted on the other files"}
-        found = {
-            "discriminator": pl.DataFrame([report(scored(forest, people["test"], test))]),
-            "importance": importance(forest, people["test"], test),
-        }
-        for name, frame in found.items():
-            rows[name].append(frame.with_columns(pl.lit(v).alias(k) for k, v in about.items()))
-    return {name: pl.concat(parts) for name, parts in rows.items()}
+        alone = len(train) > 1
+        forest = Discriminator.fit(
+            people["train"], train if alone else base.filter(pl.col("file") != file, split="train")
+        )
+        note = "" if alone else "no train task: fitted on the other files"
+        about = {"domain": domain, "simulator": file, "real": True, "note": note}
+        rows.append(_judged(forest, people["test"], test, **about))
+    return {name: pl.concat(row[name] for row in rows) for name in ("discriminator", "importance")}
 
 
 def _drawn(prints: pl.DataFrame) -> pl.DataFrame:
@@ -322,14 +321,9 @@ def _info(plan: Plan, root: Path, have: list[Cell]) -> Mapping[str, Any]:
     }
 
 
-def _stack(frame: pl.DataFrame | None, more: pl.DataFrame) -> pl.DataFrame:
-    return more if frame is None else pl.concat([frame, more])
-
-
 def _rounded(frame: pl.DataFrame, name: str) -> pl.DataFrame:
     """Round what is a fraction; no NaN, no minus zero."""
-    floats = pl.col(pl.Float64).fill_nan(None).round(DIGITS) + 0.0
-    frame = frame.with_columns(floats)
+    frame = frame.with_columns(pl.col(pl.Float64).fill_nan(None).round(DIGITS) + 0.0)
     if name in ("fingerprints", "umap"):
-        frame = frame.with_columns(pl.col(pl.Float64).cast(pl.Float32))
+        frame = frame.cast({pl.Float64: pl.Float32})
     return frame

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,9 @@ from workbench.evolve.plan import MAIN, Cell, Plan
 from workbench.evolve.progress import Progress
 from workbench.evolve.run import Run, open_run
 from workbench.evolve.search import Search
+from workbench.evolve.settings import Settings
+from workbench.llm import loop
+from workbench.llm.client import Client, LLMError
 
 FORMAT = 1
 INFO = "matrix.json"
@@ -104,7 +107,7 @@ def differences(one: Matrix, other: Matrix, *, digits: int = 3, most: int = 5) -
             found.append(f"{name}: {len(a)} rows of {a.width} columns against {len(b)} of {b.width}")
             continue
         for column in a.columns:
-            rows = (a[column].ne_missing(b[column])).arg_true().to_list()
+            rows = a[column].ne_missing(b[column]).arg_true().to_list()
             here = f"{name}, {column}"
             found += [f"{here}, row {i}: {a[column][i]} against {b[column][i]}" for i in rows[:most]]
             if len(rows) > most:
@@ -173,26 +176,21 @@ def is_complete(root: Path, cell: Cell) -> bool:
         return False
     try:
         run = open_run(path)
-        found = run.conditions
-        best = None if cell.source else run.best
+        found = conditions.evaluated(run, transfer=cell.source is not None)
         if cell.source and run.info.get("branched_from") != _named(_best(root / cell.source)):
             return False
     except WorkbenchError:
         return False
-    fresh = "evolved" not in found or found["evolved"]["candidate_id"] == best
-    return run.settings == cell.settings and fresh and set(cell.conditions) <= set(found)
+    return run.settings == cell.settings and set(cell.conditions) <= set(found)
 
 
 def _run(root: Path, plan: Plan, cell: Cell, tick: Callable[[Progress], None]) -> str | None:
     """Complete one cell; return why it could not be."""
-    from workbench.llm import loop
-    from workbench.llm.client import Client, LLMError
-
     path = root / cell.folder
     try:
         origin = _origin(root, plan, cell)
         if any(not e.offline for e in cell.settings.roles.values()):
-            loop.run(_ask(Client(cell.settings.roles)))
+            loop.run(_ask(cell.settings))
         with Search(path, cell.settings, report=tick, branch=origin) as search:
             _share(root, plan, cell, search)
             program = None
@@ -209,12 +207,10 @@ def _run(root: Path, plan: Plan, cell: Cell, tick: Callable[[Progress], None]) -
     return None
 
 
-async def _ask(client: Any) -> None:
+async def _ask(settings: Settings) -> None:
     """Fail at once, with the endpoint's own words, when a model does not answer."""
-    try:
+    async with aclosing(Client(settings.roles)) as client:
         await client.check(("user", "agent", "generator", "mutation", "reflection"))
-    finally:
-        await client.aclose()
 
 
 def _origin(root: Path, plan: Plan, cell: Cell) -> tuple[Run, str] | None:
@@ -294,7 +290,7 @@ def on_workers(
             futures = [pool.submit(_apart, task, root, plan, cell) for cell in cells]
             while not all(f.done() for f in futures):
                 with suppress(queue.Empty):
-                    _advance(progress, *told.get(timeout=0.2))
+                    progress.at(*told.get(timeout=0.2))
             return [f.result() for f in futures]
         except BrokenProcessPool:
             raise WorkbenchError(
@@ -327,32 +323,27 @@ def _end_with_parent() -> None:
 
 def _apart(task: Task, root: Path, plan: Plan, cell: Cell) -> Any:
     """Do a task in a worker process, telling the parent at most five times a second."""
-    progress, told = Progress(), [0, time.monotonic()]
+    progress, told, when = Progress(), 0, time.monotonic()
 
     def tell(now: Progress) -> None:
-        if time.monotonic() - told[1] > 0.2:
-            _TOLD.put((now.done - int(told[0]), now.doing))
-            told[:] = [now.done, time.monotonic()]
+        nonlocal told, when
+        if time.monotonic() - when > 0.2:
+            _TOLD.put((now.doing, now.done - told))
+            told, when = now.done, time.monotonic()
 
     progress.report = tell
     result = _counted(task, root, plan, cell, progress)
-    _TOLD.put((progress.done - int(told[0]), cell.name))
+    _TOLD.put((cell.name, progress.done - told))
     return result
 
 
 def _counted(task: Task, root: Path, plan: Plan, cell: Cell, progress: Progress) -> Any:
     """Do a task and count the cell's episodes as planned, whatever became of them."""
-    seen, start = [0], progress.done
+    start = progress.done
 
     def tick(inner: Progress) -> None:
-        _advance(progress, inner.done - seen[0], f"{cell.name}: {inner.doing}")
-        seen[0] = inner.done
+        progress.at(f"{cell.name}: {inner.doing}", start + inner.done - progress.done)
 
     result = task(root, plan, cell, tick)
-    _advance(progress, start + _size(plan, cell)[0] - progress.done, cell.name)
+    progress.at(cell.name, start + _size(plan, cell)[0] - progress.done)
     return result
-
-
-def _advance(progress: Progress, count: int, doing: str) -> None:
-    progress.done += count
-    progress.at(doing)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -57,8 +57,8 @@ class Prompt:
     scores: dict[str, Any]
     references: str
     reflection: str
-    inspirations: Sequence[tuple[dict[str, Any], list[dict[str, Any]]]] = ()
-    failures: Sequence[str] = ()
+    inspirations: Sequence[tuple[dict[str, Any], list[dict[str, Any]]]]
+    failures: Sequence[str]
 
     def text(self) -> str:
         """Write the user message."""
@@ -75,12 +75,12 @@ class Prompt:
 
 @dataclass
 class Mutation:
-    """The outcome: a program, or None with the last reason, and every attempt as a row."""
+    """The outcome: a program, or None with the last reason; every attempt as a row; the last program that was tried."""
 
     program: str | None
     reason: str | None
     attempts: pl.DataFrame
-    tried: str = field(default="")
+    tried: str
 
 
 async def mutate(prompt: Prompt, candidate_id: str, client: Client, *, seed: int, attempts: int) -> Mutation:
@@ -123,16 +123,6 @@ async def mutate(prompt: Prompt, candidate_id: str, client: Client, *, seed: int
         if program:
             break
         if answer:
-            messages += [
-                {"role": "assistant", "content": answer},
-                {
-                    "role": "user",
-                    "content": f"That was not taken: {reason}. Answer again with all your edits.",
-                },
-            ]
+            again = f"That was not taken: {reason}. Answer again with all your edits."
+            messages += [{"role": "assistant", "content": answer}, {"role": "user", "content": again}]
     return Mutation(program, reason, pl.DataFrame(rows, schema=ATTEMPTS), tried)
-
-
-def no_attempts() -> pl.DataFrame:
-    """Return the empty frame of a candidate that was not made by mutation."""
-    return pl.DataFrame(schema=ATTEMPTS)

@@ -20,15 +20,16 @@ class Progress:
     doing: str = ""
     started: float = field(default_factory=time.monotonic)
 
-    def at(self, doing: str) -> None:
-        """Say what is being done now."""
+    def at(self, doing: str, more: int = 0) -> None:
+        """Say what is being done now, and how many ``more`` episodes are over."""
         self.doing = doing
-        self._tell()
+        self.done += more
+        if self.report:
+            self.report(self)
 
     def tick(self, _: str = "") -> None:
         """Count one finished episode."""
-        self.done += 1
-        self._tell()
+        self.at(self.doing, 1)
 
     @property
     def seconds_left(self) -> float | None:
@@ -39,13 +40,8 @@ class Progress:
         return pace * max(0, self.total - self.done)
 
     def __str__(self) -> str:
-        left = self.seconds_left
-        rest = f" · {duration(left)} left" if left is not None else ""
+        rest = f" · {duration(left)} left" if (left := self.seconds_left) is not None else ""
         return f"{self.done}/{max(self.total, self.done)} episodes{rest} · {self.doing}"
-
-    def _tell(self) -> None:
-        if self.report:
-            self.report(self)
 
 
 def duration(seconds: float) -> str:

@@ -15,11 +15,12 @@ from workbench.measure import FEATURES
 from workbench.measure.coverage import Cloud
 from workbench.measure.discriminator import Discriminator
 from workbench.measure.fingerprint import fingerprint
-from workbench.measure.uncertainty import Summary, summarize
+from workbench.measure.uncertainty import summarize
 from workbench.simulate.batch import Batch
 from workbench.simulate.seeds import derive
 
 SCORES = {"task_id": pl.String, "score": pl.Float64}
+EVEN = (0.5, 0.5)  # weights of HL and coverage in the score of held-out evaluation
 SUBSETS = 16  # draws that average coverage over smaller populations
 
 
@@ -63,7 +64,7 @@ def printed(batch: Batch) -> pl.DataFrame:
 
 
 def terms(
-    episodes: pl.DataFrame, prints: pl.DataFrame, reference: Reference, lambdas: tuple[float, float]
+    episodes: pl.DataFrame, prints: pl.DataFrame, reference: Reference, lambdas: tuple[float, float] = EVEN
 ) -> dict[str, Any]:
     """Compute a batch's fitness and its terms.
 
@@ -74,13 +75,13 @@ def terms(
     table = prints.join(episodes.select("dialogue_id", "task_id", "success"), on="dialogue_id")
     table = table.sort("task_id", "dialogue_id")
     tasks = task_scores(table, reference.cloud, lambdas)
-    likeness = summarize(table["likeness"], table["task_id"])
-    coverage = summarize(tasks["coverage"], tasks["task_id"])
-    fitness = summarize(tasks["score"], tasks["task_id"])
-    out: dict[str, Any] = {
-        "fitness": lambdas[0] * likeness.mean + lambdas[1] * coverage.mean if len(table) else 0.0,
-        "fitness_low": finite(fitness.low),
-        "fitness_high": finite(fitness.high),
+    out: dict[str, Any] = interval("fitness", tasks["score"], tasks["task_id"])
+    out |= interval("human_likeness", table["likeness"], table["task_id"])
+    out |= interval("coverage", tasks["coverage"], tasks["task_id"])
+    out |= interval("success", table["success"], table["task_id"])
+    means = lambdas[0] * out["human_likeness"] + lambdas[1] * out["coverage"] if len(table) else 0.0
+    return out | {
+        "fitness": means,
         "lambda_h": lambdas[0],
         "lambda_b": lambdas[1],
         "n_episodes": len(episodes),
@@ -88,12 +89,9 @@ def terms(
         "n_faults": int(episodes["fault"].is_not_null().sum()),
         "n_tasks": len(tasks),
     }
-    out |= interval("human_likeness", table["likeness"], table["task_id"])
-    out |= interval("coverage", tasks["coverage"], tasks["task_id"])
-    return out | interval("success", table["success"], table["task_id"])
 
 
-def task_scores(table: pl.DataFrame, cloud: Cloud, lambdas: tuple[float, float]) -> pl.DataFrame:
+def task_scores(table: pl.DataFrame, cloud: Cloud, lambdas: tuple[float, float] = EVEN) -> pl.DataFrame:
     """Return HL, coverage and score of each task, from fingerprints with ``task_id`` and ``likeness``."""
     likeness = table.group_by("task_id").agg(human_likeness=pl.col("likeness").sort().mean())
     scored = cloud.by_task(table).join(likeness, on="task_id").sort("task_id")
@@ -102,15 +100,21 @@ def task_scores(table: pl.DataFrame, cloud: Cloud, lambdas: tuple[float, float])
 
 
 def interval(name: str, values: pl.Series, tasks: pl.Series) -> dict[str, float | None]:
-    """Return a mean and the ends of its interval clustered by task, as ``name``, ``name_low``, ``name_high``."""
+    """Return a mean and the ends of its interval clustered by task, as ``name``, ``name_low``, ``name_high``.
+
+    What cannot be said is None: JSON and frames have no NaN.
+    """
     found = summarize(values, tasks)
     ends = {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high}
-    return {key: finite(value) for key, value in ends.items()}
+    return {key: value if math.isfinite(value) else None for key, value in ends.items()}
 
 
-def finite(value: float) -> float | None:
-    """Return None for what cannot be said: JSON and frames have no NaN."""
-    return value if math.isfinite(value) else None
+def subsets(frame: pl.DataFrame, n: int, draws: int, seed: int) -> list[pl.DataFrame]:
+    """Draw rows of a frame, ``n`` at a time, in their order; a frame that has no more is drawn once, whole."""
+    if len(frame) <= n:
+        return [frame]
+    rng = random.Random(seed)
+    return [frame[sorted(rng.sample(range(len(frame)), n))] for _ in range(draws)]
 
 
 def score_at(
@@ -129,24 +133,22 @@ def score_at(
     table = table.sort("task_id", "dialogue_id")
     scores: dict[str, float] = {}
     for key, frame in table.partition_by("task_id", as_dict=True, maintain_order=True).items():
-        rng = random.Random(derive(seed, "subset", key[0], n))
-        size = len(frame)
-        draws = [frame[sorted(rng.sample(range(size), n))] for _ in range(SUBSETS)] if size > n else [frame]
+        draws = subsets(frame, n, SUBSETS, derive(seed, "subset", key[0], n))
         cover = sum(reference.cloud.coverage(d) for d in draws) / len(draws)
         likeness = float(frame["likeness"].sort().to_numpy().mean())
         scores[str(key[0])] = (1 - lambda_b) * likeness + lambda_b * cover
     return pl.DataFrame({"task_id": list(scores), "score": list(scores.values())}, schema=SCORES)
 
 
-def rank_of(scores: pl.DataFrame, baseline: pl.DataFrame) -> Summary:
-    """Summarize task scores as gains over the first program's on the same tasks, on top of its mean.
+def rank_of(scores: pl.DataFrame, baseline: pl.DataFrame) -> dict[str, float | None]:
+    """Return the rank and its interval: task scores as gains over the first program's, on top of its mean.
 
     Tasks differ more than programs do (one window's coverage can be twice another's), so candidates of
     different windows are compared by what they gain on each task, not by what they get.
     """
     paired = scores.join(baseline.rename({"score": "first"}), on="task_id").sort("task_id")
     gains = paired["score"] - paired["first"] + float(baseline["score"].to_numpy().mean())
-    return summarize(gains, paired["task_id"])
+    return interval("rank", gains, paired["task_id"])
 
 
 def frames_of(batch: Batch, prints: pl.DataFrame) -> dict[str, pl.DataFrame]:

@@ -13,19 +13,10 @@ import polars as pl
 from workbench.evolve import store
 from workbench.evolve.archive import Member, cell_of
 from workbench.evolve.curriculum import personas_per_task, steps_per_epoch, weights, window
-from workbench.evolve.mutation import no_attempts
+from workbench.evolve.mutation import ATTEMPTS
 from workbench.evolve.progress import Progress
 from workbench.evolve.reflection import reflect
-from workbench.evolve.scoring import (
-    Reference,
-    enough,
-    finite,
-    frames_of,
-    measured,
-    rank_of,
-    score_at,
-    terms,
-)
+from workbench.evolve.scoring import Reference, enough, frames_of, measured, rank_of, score_at, terms
 from workbench.evolve.settings import Settings
 from workbench.llm.client import Client, LLMError
 from workbench.simulate.batch import Batch, Label, simulate
@@ -59,7 +50,9 @@ class Trial:
     author: str
     program: str
     reason: str | None = None
-    frames: dict[str, pl.DataFrame] = field(default_factory=lambda: {"attempts": no_attempts()})
+    frames: dict[str, pl.DataFrame] = field(
+        default_factory=lambda: {"attempts": pl.DataFrame(schema=ATTEMPTS)}
+    )
     reflection: str = ""
     record: dict[str, Any] = field(default_factory=dict)
     spent: dict[str, Any] = field(default_factory=dict)
@@ -144,7 +137,7 @@ async def validate(bench: Bench, trial: Trial) -> None:
     if batch is None:
         return
     prints = measured(batch, bench.reference)
-    found = terms(batch.episodes, prints, bench.reference, (0.5, 0.5))
+    found = terms(batch.episodes, prints, bench.reference)
     if not enough(found):
         return
     seed = derive(bench.settings.seed, "validation")
@@ -201,9 +194,7 @@ def _rescore(bench: Bench, trial: Trial) -> None:
     """Compute the fitness and its terms from all train episodes of the trial."""
     settings, record = bench.settings, trial.record
     episodes = trial.frames["episodes"].filter(split="train")
-    prints = trial.frames["fingerprints"].join(
-        episodes.select("dialogue_id", "likeness"), on="dialogue_id", how="inner"
-    )
+    prints = trial.frames["fingerprints"].join(episodes.select("dialogue_id", "likeness"), on="dialogue_id")
     record |= terms(episodes, prints, bench.reference, weights(settings, record["n_personas"]))
     if int(trial.candidate_id) == 0:  # ranked by all train tasks: a lucky window would block every child
         scores = bench.baseline
@@ -211,10 +202,7 @@ def _rescore(bench: Bench, trial: Trial) -> None:
         seed = derive(settings.seed, "rank")
         n = settings.stages[0]
         scores = score_at(prints, episodes, bench.reference, n, seed, settings.lambda_b)
-    rank = rank_of(scores, bench.baseline)
-    record |= {
-        f"rank{end}": finite(x) for end, x in (("", rank.mean), ("_low", rank.low), ("_high", rank.high))
-    }
+    record |= rank_of(scores, bench.baseline)
     if record["human_likeness"] is not None:
         record["cell"] = list(cell_of(record["human_likeness"], record["coverage"]))
 
