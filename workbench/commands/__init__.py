@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -35,11 +36,8 @@ async def answers(roles: Mapping[str, Endpoint], which: Sequence[str]) -> list[s
     """Ask the endpoints of some roles whether they answer; return a line for each role."""
     from workbench.llm.client import Client
 
-    client = Client(roles)
-    try:
+    async with aclosing(Client(roles)) as client:
         return await client.check(which)
-    finally:
-        await client.aclose()
 
 
 def print_table(runs: Sequence[Run]) -> None:

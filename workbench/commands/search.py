@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from workbench.evolve.run import Run
     from workbench.evolve.search import Search
     from workbench.evolve.settings import Settings
-    from workbench.evolve.start import Own
 
 ROLES_HELP = """roles in a file, for --roles (any role may be left out; keys never stand in files):
   [default]
@@ -126,52 +125,33 @@ def _add_dask(sub: argparse.ArgumentParser) -> None:
 
 def evolve(args: argparse.Namespace) -> None:
     """Start a search, or go on with one that has the same settings."""
-    from dataclasses import replace
+    from dataclasses import fields, replace
 
+    from workbench.evolve.settings import Settings
     from workbench.evolve.start import Own
     from workbench.llm.roles import endpoints
     from workbench.simulate.scenarios import OWN, read_scenarios, sizes
 
     roles = endpoints(args.model, args.base_url, roles_file=args.roles, temperature=args.temperature)
-    names: tuple[str, ...] = (
-        "seed",
-        "generations",
-        "proposals",
-        "train_tasks",
-        "validation_tasks",
-        "test_tasks",
-    )
-    names += (
-        "test_personas",
-        "window",
-        "islands",
-        "early_stop",
-        "selection",
-        "concurrency",
-        "max_cost",
-        "max_tokens",
-    )
-    own = Own(args.tasks, args.reference, args.agent)
-    given = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
+    brought = {"tasks": args.tasks, "reference": args.reference, "agent": args.agent}
+    own = Own(**brought)
+    names = {f.name for f in fields(Settings)} - {"domain", "roles", *brought}
+    given = {n: v for n, v in vars(args).items() if n in names and v is not None}
     domain = args.domain or "retail"
     if args.tasks:
         found = read_scenarios(args.tasks)
         domain = args.domain if args.domain and found[0].domain == OWN else found[0].domain
         given = sizes({w: [t for t in found if t.split == w] for w in ("train", "test")}) | given
         given["window"] = args.window or min(given["window"], given["train_tasks"])
-    settings = own.settle(_settings(domain=domain, roles=roles, **given))
+    settings = own.settle(Settings(domain=domain, roles=roles, **given))
     if args.seeds < 1:
         raise WorkbenchError(f"--seeds is {args.seeds}; ask for one independent search or more.")
     if args.dry_run:
         print_estimate(settings, args.seeds, len(own.pools(settings)["train"]))
         return
-    if args.seeds == 1:
-        _drive(args.run, settings, scheduler=args.dask, own=own)
-        return
     for seed in range(settings.seed, settings.seed + args.seeds):
-        _drive(
-            str(Path(args.run) / f"seed-{seed}"), replace(settings, seed=seed), scheduler=args.dask, own=own
-        )
+        path = args.run if args.seeds == 1 else str(Path(args.run) / f"seed-{seed}")
+        _drive(path, replace(settings, seed=seed), scheduler=args.dask, **brought)
 
 
 def branch(args: argparse.Namespace) -> None:
@@ -204,7 +184,7 @@ def enter(args: argparse.Namespace) -> None:
     from workbench.simulate.program import ProgramRejected
 
     source = read_text(Path(args.program))
-    with _open_search(args.run, None) as search:
+    with _open_search(args.run) as search:
         try:
             found = search.try_program(source, args.parent)
         except ProgramRejected as error:
@@ -219,17 +199,11 @@ def evaluate(args: argparse.Namespace) -> None:
     from workbench.evolve.run import CONDITIONS, CONTROLS, open_runs
 
     for run in open_runs(args.run):
-        with _open_search(str(run.own().path), None, scheduler=args.dask) as search:
+        with _open_search(str(run.own().path), scheduler=args.dask) as search:
             which = (*CONDITIONS, *CONTROLS) if args.controls else CONDITIONS
             conditions.evaluate(search, only=which, again=args.again)
     fresh_line()
     print_table(open_runs(args.run))
-
-
-def _settings(**given: Any) -> Settings:
-    from workbench.evolve.settings import Settings
-
-    return Settings(**given)
 
 
 def _drive(
@@ -238,19 +212,20 @@ def _drive(
     *,
     branch: tuple[Run, str] | None = None,
     scheduler: str | None = None,
-    own: Own | None = None,
+    **brought: Any,
 ) -> None:
     from workbench.evolve.curriculum import choose_tasks
     from workbench.evolve.progress import duration
+    from workbench.evolve.start import Own
     from workbench.llm import loop
     from workbench.llm.roles import ROLES
 
     if not (Path(path) / "run.json").exists() and not branch:
         # a mistake in the settings is told before any endpoint is asked
-        choose_tasks(settings, own.pools(settings) if own else None)
+        choose_tasks(settings, Own(**brought).pools(settings))
     asked = set(ROLES) - {"judge", *(["agent"] if settings.agent else [])}
     lines = loop.run(answers(settings.roles, sorted(asked)))
-    with _open_search(path, settings, branch, scheduler, own) as search:
+    with _open_search(path, settings, scheduler, branch=branch, **brought) as search:
         left = max(0, settings.generations + 1 - search.generation)
         who = "the rehearsal models, stand-ins" if len(settings.rehearsed) == 6 else "real models"
         print(f"Run {search.run.run_id} in {path}: {settings.domain}, seed {settings.seed}, {who}.")
@@ -274,20 +249,13 @@ def _drive(
 
 @contextmanager
 def _open_search(
-    path: str,
-    settings: Settings | None,
-    branch: tuple[Run, str] | None = None,
-    scheduler: str | None = None,
-    own: Own | None = None,
+    path: str, settings: Settings | None = None, scheduler: str | None = None, **more: Any
 ) -> Iterator[Search]:
     from workbench.evolve.search import Search
-    from workbench.evolve.start import Own
     from workbench.simulate.machines import dask
 
     with (
         dask(scheduler) if scheduler else nullcontext() as machines,
-        Search(
-            path, settings, report=show_progress, branch=branch, machines=machines, **vars(own or Own())
-        ) as search,
+        Search(path, settings, report=show_progress, machines=machines, **more) as search,
     ):
         yield search

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from workbench.evolve.settings import Settings
 from workbench.simulate.seeds import derive
@@ -35,7 +35,7 @@ class Archive:
     """Islands of members; the seed program lives on all of them, migrants on their new one as well."""
 
     settings: Settings
-    islands: list[dict[str, Member]] = field(default_factory=list)
+    islands: list[dict[str, Member]]
 
     @classmethod
     def replay(cls, settings: Settings, members: Sequence[Member], until: int) -> Archive:

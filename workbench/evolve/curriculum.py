@@ -50,13 +50,10 @@ def choose_tasks(
             )
         rng = random.Random(derive(settings.seed, "tasks", which))
         drawn[which] = rng.sample(range(len(pool)), wanted[which])
-    validation, train = (
-        drawn["train"][: settings.validation_tasks],
-        drawn["train"][settings.validation_tasks :],
-    )
+    n = settings.validation_tasks
     return {
-        "train": [pools["train"][i] for i in sorted(train)],
-        "validation": [pools["train"][i] for i in sorted(validation)],
+        "train": [pools["train"][i] for i in sorted(drawn["train"][n:])],
+        "validation": [pools["train"][i] for i in sorted(drawn["train"][:n])],
         "test": [pools["test"][i] for i in sorted(drawn["test"])],
     }
 

@@ -37,9 +37,8 @@ async def propose(
         seed = derive(settings.seed, "mutation", candidate_id)
         mutation = await mutate(prompt, candidate_id, bench.client, seed=seed, attempts=settings.attempts)
         program = mutation.program or mutation.tried or prompt.program
-        trial = Trial(
-            candidate_id, generation, island, parent.candidate_id, "mutation", program, mutation.reason
-        )
+        about = (generation, island, parent.candidate_id, "mutation")
+        trial = Trial(candidate_id, *about, program, mutation.reason)
         trial.frames["attempts"] = mutation.attempts
         if mutation.program:
             await try_out(bench, trial)

@@ -26,14 +26,8 @@ from workbench.simulate import scenarios
 from workbench.simulate.agent import Agent, Function, load_agent
 from workbench.simulate.tau2 import Task
 
-CUT_SHORT = {
-    "lock",
-    "tasks.jsonl",
-    "reference",
-    "program.py",
-    ".tmp-reference",
-    ".tmp-run.json",
-}  # left by a start that was killed
+# Left by a start that was killed.
+CUT_SHORT = {"lock", "tasks.jsonl", "reference", "program.py", ".tmp-reference", ".tmp-run.json"}
 
 
 @dataclass(frozen=True)
