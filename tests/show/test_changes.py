@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,3 +96,16 @@ def test_every_page_shows_and_hostile_text_stays_text(run: Run) -> None:
     view._receive(view, {"go": "filter", "fields": fields})
     assert "1 of" in view.body
     assert "&lt;script&gt;" in view.body
+
+
+def test_changes_say_what_is_damaged_and_show_the_others(run: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(run.path, copy, ignore=shutil.ignore_patterns("lock"))
+    (copy / "candidates" / "0000" / "program.py").unlink()
+    (copy / "candidates" / "0001" / "candidate.json").write_text("{")
+    view = diffs(Run(copy))
+    assert "candidates/0001/candidate.json is cut off" in view.top
+    for page in ("line", "vain", "parts", "all"):
+        view._receive(view, {"go": f"page:{page}", "fields": {}})
+        assert view.note == ""
+    assert "0000 cannot be compared with: it is damaged (program.py is missing)" in view.body

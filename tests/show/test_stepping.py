@@ -297,3 +297,71 @@ def test_a_candidate_that_is_being_written_is_not_shown(small: Path, tmp_path: P
     shutil.copytree(small, path, ignore=shutil.ignore_patterns("lock"))
     (path / "candidates" / ".tmp-0099").mkdir()
     assert len(stepper(open_run(path)).reader.candidates) == len(open_run(small).candidate_ids)
+
+
+@pytest.fixture
+def copied(small: Path, tmp_path: Path) -> Path:
+    shutil.copytree(small, tmp_path / "copied", ignore=shutil.ignore_patterns("lock"))
+    return tmp_path / "copied"
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    "file", ["candidate.json", "program.py", *(f"{n}.parquet" for n in ("episodes", "turns", "attempts"))]
+)
+@pytest.mark.parametrize("candidate_id", ["0000", "0001"])
+def test_a_damaged_candidate_is_told_and_the_others_are_shown(
+    copied: Path, candidate_id: str, file: str
+) -> None:
+    damaged = copied / "candidates" / candidate_id / file
+    damaged.unlink() if file == "program.py" else cut(damaged)
+    view = stepper(open_run(copied))
+    assert view.top.count(f"Damaged: candidates/{candidate_id}/{file} is") == 1
+    assert ("crossed: damaged" in view.bar) is (file in {"candidate.json", "program.py"})
+    for other in view.reader.at:
+        view.go(other)
+        assert ('<span class="tag bad">damaged</span>' in view.card) is (other == candidate_id)
+        for tab in TABS:
+            send(view, f"tab:{tab}")
+            assert view.note == ""
+            assert len(view.body) > 40
+            assert other == candidate_id or tab == "diff" or "is not readable" not in view.body
+
+
+def test_a_run_of_another_format_is_shown_as_far_as_it_can_be_read(copied: Path) -> None:
+    from workbench.evolve import store
+
+    store.write_json(
+        copied / "run.json", store.read_json(copied / "run.json") | {"format": 0, "version": "0.0.1"}
+    )
+    run = open_run(copied)
+    view = stepper(run)
+    assert (
+        "has format 0; this version reads format 1: open it with the version that wrote it (0.0.1)"
+        in view.top
+    )
+    assert f"{len(run.candidate_ids)} programs can be read" in view.body
+    assert "domain retail, seed 7" in view.body
+    send(view, "step")
+    assert "only reads its run" in view.note
+    store.write_json(copied / "run.json", store.read_json(copied / "run.json") | {"format": 1})
+    view._refresh(jump=False)
+    assert view.candidate_id == run.candidate_ids[-1]
+
+
+def test_a_run_that_is_being_set_up_becomes_one(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    path.mkdir()
+    (path / "lock").touch()
+    view = stepper(open_run(path))
+    assert "was begun but has no run.json yet" in view.top
+    with Search(path, SMALL):
+        view._refresh(jump=False)
+        assert "In progress: process" in view.top
+        assert "are being tried" in view.body
+    view._refresh(jump=False)
+    assert "In progress" not in view.top
+    assert "nobody is writing it" in view.body

@@ -296,6 +296,8 @@ class Run:
 
         from workbench.simulate.seeds import derive
 
+        if self.problem:
+            raise WorkbenchError(self.problem)
         if best := self.info.get("foreign", {}).get("best"):
             return str(best)
         good = self.candidates.filter(status="accepted")

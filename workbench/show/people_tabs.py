@@ -370,7 +370,7 @@ def lineage_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
     )
     return (
         f'{said}{note}<div style="overflow:auto;max-height:300px" data-scroll="tree">{timeline.tree(reader, candidate_id, best["candidate_id"] if best else None)}</div>'
-        f"<h5>From the seed to {esc(candidate_id)}</h5>{table(heads, rows, numbers=(1, 2, 3, 4))}"
+        f"<h5>The way to {esc(candidate_id)}</h5>{table(heads, rows, numbers=(1, 2, 3, 4))}"
     )
 
 

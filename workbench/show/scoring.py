@@ -53,6 +53,8 @@ def scores(run: Run, *more: Run, what: str = "generations") -> Any:
     WorkbenchError
         When there is no such chart, or the run has nothing to draw in it yet.
     """
+    if problem := next((r.problem for r in (run, *more) if r.problem), ""):
+        raise WorkbenchError(problem)
     if what == "generations":
         origin = " | ".join(provenance(r) for r in (run, *more))
         line = f"frames.generations([run{', other' if more else ''}])"
