@@ -279,3 +279,27 @@ def test_scores_are_drawn_in_jupyterlab(page: Any, lab: Lab) -> None:
         _shot(charts.nth(i), f"scores_{i}")
     theme(page, "JupyterLab Dark")
     _shot(charts.first, "scores_dark")
+
+
+def test_a_damaged_run_and_one_of_another_format_open_in_jupyterlab(
+    page: Any, lab: Lab, small: Path, tmp_path: Path
+) -> None:
+    damaged, other = tmp_path / "damaged", tmp_path / "other"
+    for folder in (damaged, other):
+        shutil.copytree(small, folder, ignore=shutil.ignore_patterns("lock"))
+    (damaged / "candidates" / "0001" / "candidate.json").write_text('{"rank": 0.')
+    info = json.loads((other / "run.json").read_text())
+    (other / "run.json").write_text(json.dumps(info | {"format": 0, "version": "0.0.1"}))
+    code = "import workbench as wb\nwb.show.stepper(wb.open_run({!r}))"
+    lab.cells(page, "damaged.ipynb", code.format(str(damaged)), code.format(str(other)))
+    view = page.locator(".wb").first
+    view.get_by_text("Damaged: candidates/0001/candidate.json is cut off or no JSON.").wait_for()
+    view.locator("[data-go='c:0001']").first.click()
+    view.locator(".wb-card .tag.bad", has_text="damaged").wait_for()
+    _shot(view, "stepper_damaged")
+    view.locator("[data-go='c:0000']").first.click()
+    view.locator(".wb-card").get_by_text("human-likeness").wait_for()
+    old = page.locator(".wb").nth(1)
+    old.get_by_text("has format 0; this version reads format 1").wait_for()
+    old.get_by_text("programs can be read, 0000 to").wait_for()
+    _shot(old, "stepper_other_format")
