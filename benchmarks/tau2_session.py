@@ -16,6 +16,7 @@ from inspect_ai.tool import ToolError
 from inspect_ai.util import store
 from inspect_evals.tau2.airline.AirlineAgentTools import AirlineAgentTools
 from inspect_evals.tau2.retail.RetailAgentTools import RetailAgentTools
+from pydantic import ValidationError
 
 from workbench.simulate import tau2
 
@@ -31,11 +32,11 @@ def naive_hash(domain: str, actions: Actions) -> str:
         if hasattr(tools, action["name"]):
             try:
                 getattr(tools, action["name"])(**action["arguments"])
-            except ToolError:
+            except (ToolError, ValidationError):
                 continue
     digest: str = tools.db.get_hash()
     for name in ("db", "initialized"):
-        store().delete(tools._ns_name(name))
+        store().delete(tools._ns_name(name))  # it would keep every database for good
     return digest
 
 

@@ -289,15 +289,6 @@ def test_an_endpoint_may_be_given_its_own_time_to_answer(serve):
         ask(Client({"user": Endpoint("tiny", url, timeout=0.1)}, max_retries=0, patience=0))
 
 
-def test_blocking_calls_work_inside_a_running_loop():
-    import asyncio
-
-    async def cell() -> str:
-        return loop.run(asyncio.sleep(0, "done"))
-
-    assert asyncio.run(cell()) == "done"
-
-
 @pytest.mark.parametrize(
     ("text", "told"),
     [

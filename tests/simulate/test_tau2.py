@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tracemalloc
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -57,27 +56,9 @@ def perturbed(task: tau2.Task, rng: random.Random) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def benchmark_says() -> Any:
     """The benchmark's own way: a whole new database, its tool methods, a hash over everything."""
-    from inspect_ai.tool import ToolError
-    from inspect_ai.util import store
-    from inspect_evals.tau2.airline.AirlineAgentTools import AirlineAgentTools
-    from inspect_evals.tau2.retail.RetailAgentTools import RetailAgentTools
-    from pydantic import ValidationError
+    from tau2_session import naive_hash  # of benchmarks/; its imports take seconds
 
-    def final_hash(domain: str, actions: list[dict[str, Any]]) -> str:
-        tools = {"retail": RetailAgentTools, "airline": AirlineAgentTools}[domain](instance=str(uuid4()))
-        tools.initialize()
-        for action in actions:
-            if hasattr(tools, action["name"]):
-                try:
-                    getattr(tools, action["name"])(**action["arguments"])
-                except (ToolError, ValidationError):
-                    continue
-        digest = tools.db.get_hash()
-        for name in ("db", "initialized"):
-            store().delete(tools._ns_name(name))  # it would keep every database for good
-        return digest
-
-    return final_hash
+    return naive_hash
 
 
 def test_tasks_and_prompts_need_no_import_of_the_benchmark() -> None:

@@ -161,9 +161,6 @@ def _said(messages: pl.DataFrame, counts: Counter[str]) -> dict[str, list[tuple[
     heard = messages.filter(pl.col("role").is_in(["user", "assistant"]), ~called)
     if tools := len(messages.filter(called | (pl.col("role") == "tool"))):
         counts["tool calls and results cut"] += tools
-    found: dict[str, list[tuple[str, str]]] = {}
-    for dialogue_id, role, content in heard.select(
-        "dialogue_id", "role", pl.col("content").fill_null("")
-    ).iter_rows():
-        found.setdefault(dialogue_id, []).append((role, content))
-    return found
+    said = pl.col("content").fill_null("")
+    grouped = heard.group_by("dialogue_id", maintain_order=True).agg("role", said)
+    return {name: list(zip(roles, texts, strict=True)) for name, roles, texts in grouped.iter_rows()}

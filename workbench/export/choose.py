@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +14,7 @@ from workbench.errors import WorkbenchError
 from workbench.evolve.run import Run, open_run
 from workbench.simulate import tau2
 
-SCENARIO = re.compile(r"<scenario>\n(.*)\n</scenario>", re.DOTALL)
+SCENARIO = r"(?s)<scenario>\n(.*)\n</scenario>"  # in a user's prompt
 
 
 @dataclass(frozen=True)
@@ -112,11 +111,8 @@ class Choice:
             found |= {task_id: t.context for task_id, t in tau2.load(run.settings.domain).tasks.items()}
         found |= run.info.get("foreign", {}).get("contexts", {})
         if (episodes := self.frame("episodes")) is not None:
-            for task_id, prompt in (
-                episodes.select("task_id", "user_prompt").drop_nulls().unique("task_id").iter_rows()
-            ):
-                if sent := SCENARIO.search(prompt):
-                    found[task_id] = sent[1]
+            sent = episodes.select("task_id", pl.col("user_prompt").str.extract(SCENARIO))
+            found |= dict(sent.drop_nulls().unique("task_id").iter_rows())
         return found
 
     def _openings(self) -> dict[tuple[str, str], str]:

@@ -130,17 +130,10 @@ FORBIDDEN = re.compile(
 
 def _after_future(source: str) -> int:
     """Return the line behind the docstring and the ``__future__`` imports, which have to come first."""
-    at = 0
-    for i, node in enumerate(ast.parse(source).body):
-        text = (
-            isinstance(node, ast.Expr)
-            and isinstance(node.value, ast.Constant)
-            and isinstance(node.value.value, str)
-        )
-        if not (i == 0 and text) and not (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
-            break
-        at = node.end_lineno or 0
-    return at
+    tree = ast.parse(source)
+    first = [] if ast.get_docstring(tree) is None else tree.body[:1]
+    first += [n for n in tree.body if isinstance(n, ast.ImportFrom) and n.module == "__future__"]
+    return max((node.end_lineno or 0 for node in first), default=0)
 
 
 def _adapter(name: str) -> str:
