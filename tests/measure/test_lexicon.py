@@ -20,7 +20,7 @@ def fires(markers: MarkerClass, *turns: str) -> list[bool]:
 
 @pytest.mark.parametrize(("feature", "marker"), ENTRIES, ids=[f"{f}-{i}" for i, (f, _) in enumerate(ENTRIES)])
 def test_an_entry_fires_on_its_examples_and_on_no_counter_example(feature, marker):
-    alone = MarkerClass(feature, "", lexicon()[feature].whole, (marker,))
+    alone = MarkerClass("", lexicon()[feature].whole, (marker,))
     assert fires(alone, *marker.yes) == [True] * len(marker.yes), marker.yes
     assert fires(alone, *marker.no) == [False] * len(marker.no), marker.no
     assert fires(lexicon()[feature], *marker.yes) == [True] * len(marker.yes), (

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 import pytest
@@ -150,12 +147,9 @@ def test_a_dossier_joins_what_users_said_with_their_task():
 
 
 def test_the_editor_beats_people_on_real_traces_and_a_fresh_forest_catches_it(traces):
-    file = Path(__file__).parents[2] / "benchmarks" / "panel.py"
-    spec = importlib.util.spec_from_file_location("panel_benchmark", file)
-    assert spec is not None and spec.loader is not None
-    benchmark = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(benchmark)
-    table = benchmark.one(traces, "airline_base_gpt-4.1_tau2")
+    from panel import one
+
+    table = one(traces, "airline_base_gpt-4.1_tau2")
     likeness = dict(table.select("condition", "human_likeness").iter_rows())
     assert likeness["editor"] > likeness["people"] > likeness["base"]
     editor = table.row(by_predicate=pl.col("condition") == "editor", named=True)

@@ -117,7 +117,7 @@ def test_chance_alone_is_seldom_significant():
 
 
 def test_wrong_columns_and_lengths_are_told_apart():
-    with pytest.raises(WorkbenchError, match="condition b lacks value"):
+    with pytest.raises(WorkbenchError, match="rows of condition b lack value"):
         compare(frame([1.0, 2.0]), frame([1.0, 2.0]).drop("value"))
     with pytest.raises(WorkbenchError, match="3 values for 1 tasks"):
         summarize(series([1.0, 2.0, 3.0]), pl.Series(["a"]))

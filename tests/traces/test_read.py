@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import json
 import re
+from importlib.resources import files
 from pathlib import Path
 
 import polars as pl
@@ -180,15 +180,14 @@ def scenario_words(text: str) -> set[str]:
     return set(re.findall(r"[a-z]+_[a-z]+_\d{4}|\b(?=\w*\d)[A-Z0-9]{6}\b|\b\d{5}\b|#W\d+", text))
 
 
+def tau2_scenarios(domain: str) -> dict[str, str]:
+    tasks = files("inspect_evals").joinpath(f"tau2/data/domains/{domain}/tasks.json").read_text("utf-8")
+    return {task["id"]: json.dumps(task["user_scenario"]) for task in json.loads(tasks)}
+
+
 @pytest.mark.parametrize("domain", ["retail", "airline"])
 def test_translated_numbers_name_the_same_scenario_in_tau2_bench(traces, domain):
-    spec = importlib.util.find_spec("inspect_evals")
-    assert spec is not None
-    assert spec.origin is not None
-    tasks = json.loads(
-        (Path(spec.origin).parent / f"tau2/data/domains/{domain}/tasks.json").read_text("utf-8")
-    )
-    scenario = {task["id"]: json.dumps(task["user_scenario"]) for task in tasks}
+    scenario = tau2_scenarios(domain)
     name = {"retail": "retail_base_gpt-4o_taubench", "airline": "airline_base_taubench_gpt-4o-agent"}[domain]
     checked = 0
     with gzip.open(traces / "simulated" / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
@@ -202,11 +201,8 @@ def test_translated_numbers_name_the_same_scenario_in_tau2_bench(traces, domain)
 
 
 def test_people_of_an_airline_task_give_the_user_id_of_its_tau2_scenario(traces):
-    spec = importlib.util.find_spec("inspect_evals")
-    assert spec is not None
-    assert spec.origin is not None
-    tasks = json.loads((Path(spec.origin).parent / "tau2/data/domains/airline/tasks.json").read_text("utf-8"))
-    user = {t["id"]: re.findall(r"[a-z]+_[a-z]+_\d{4}", json.dumps(t["user_scenario"])) for t in tasks}
+    scenarios = tau2_scenarios("airline").items()
+    user = {task: re.findall(r"[a-z]+_[a-z]+_\d{4}", scenario) for task, scenario in scenarios}
     people = wb.read_traces(traces / "human" / "airline.jsonl").collect()
     told = people.with_columns(pl.col("content").str.extract(r"\b([a-z]+_[a-z]+_\d{4})\b").alias("user_id"))
     told = told.filter(pl.col("user_id").is_not_null())

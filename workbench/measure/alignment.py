@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from workbench.errors import WorkbenchError
-from workbench.measure.features import DIMENSIONS, FEATURES
-from workbench.measure.points import one_domain, points, rows
+from workbench.measure import DIMENSIONS, FEATURES
+from workbench.measure.points import by_dimension, needs, one_domain, points, rows
 
 TERMS = (*DIMENSIONS, "USI_D1_D4")
 
@@ -130,16 +130,13 @@ def _table(value: Sequence[float] | np.ndarray, found: np.ndarray) -> pl.DataFra
 
 def _terms(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Turn means of the features (last axis) into D1-D4 and their mean, in percent."""
-    ratio = 100 * dice(a, b)
-    place = {feature: i for i, feature in enumerate(FEATURES)}
-    parts = [ratio[..., [place[f] for f in features]].mean(axis=-1) for features in DIMENSIONS.values()]
-    return np.stack([*parts, np.mean(parts, axis=0)], axis=-1)
+    parts = by_dimension(100 * dice(a, b))
+    return np.concatenate([parts, parts.mean(axis=-1, keepdims=True)], axis=-1)
 
 
 def _sums(frame: pl.DataFrame, task: str, what: str) -> dict[str, np.ndarray]:
     """Sum the features of each task; the last figure is how many dialogues it has."""
-    if task not in frame.columns:
-        raise WorkbenchError(f"the {what} lack {task}: intervals are clustered by task")
+    needs(frame.columns, [task], what, "intervals are clustered by task")
     rows(frame, what)  # checked before features are sorted by
     frame = frame.sort(task, *FEATURES)
     x = rows(frame, what)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from workbench.errors import WorkbenchError
-from workbench.measure.points import Points, one_domain, points
+from workbench.measure.points import Points, needs, one_domain, points
 
 _BLOCK = 2**19  # distances held in memory at a time, on each of two threads
 _DIRECT = 2**22  # up to this many distances, every one is taken directly
@@ -95,14 +95,11 @@ class Cloud:
         WorkbenchError
             A column is missing or a value not finite.
         """
-        if task not in fingerprints.columns:
-            raise WorkbenchError(f"the fingerprints lack {task}: coverage is measured task by task")
+        needs(fingerprints.columns, [task], "fingerprints", "coverage is measured task by task")
         parts = fingerprints.partition_by(task, as_dict=True)
-        found = [(key[0], len(part), self.coverage(part)) for key, part in parts.items()]
-        kind = fingerprints.schema[task]
-        return pl.DataFrame(
-            found, schema={task: kind, "n": pl.Int64, "coverage": pl.Float64}, orient="row"
-        ).sort(task)
+        found = [(name, len(part), self.coverage(part)) for (name,), part in parts.items()]
+        schema: Any = {task: fingerprints.schema[task], "n": pl.Int64, "coverage": pl.Float64}
+        return pl.DataFrame(found, schema=schema, orient="row").sort(task)
 
     def equal_n(
         self, fingerprints: pl.DataFrame, n: int, *, task: str | None = None, draws: int = 50, seed: int = 0
@@ -128,12 +125,9 @@ class Cloud:
         if fingerprints.is_empty():
             return 0.0
         rng = np.random.default_rng(seed)
-        parts = (
-            [fingerprints]
-            if task is None
-            else fingerprints.sort(task).partition_by(task, maintain_order=True)
-        )
-        means = []
+        parts, means = [fingerprints], []
+        if task is not None:
+            parts = fingerprints.sort(task).partition_by(task, maintain_order=True)
         for part in parts:
             x = self._points(part)
             if len(x) <= n:

@@ -5,29 +5,34 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from workbench.measure.features import FEATURES
+from workbench.measure import FEATURES
 from workbench.measure.points import one_domain, points, rows
 
 
+@dataclass(frozen=True, eq=False)
 class Discriminator:
     """A forest fitted once on (people, base simulator) and then frozen; make one with :meth:`fit`.
 
     The settings are the paper's: 200 trees, depth 12 at most, balanced classes, seed 42, on fingerprints
     standardized by the mean and deviation of both sides together. One thread and rows in a fixed order,
     so that the same fingerprints give the same forest to the last bit.
+
+    Attributes
+    ----------
+    pipeline
+        Scaler and forest as one fitted scikit-learn pipeline, columns in the order of ``FEATURES``.
+    domain
+        What the fingerprints name, if they do.
     """
 
-    def __init__(self, scaler: Any, forest: Any, n_human: int, n_simulated: int, domain: str | None) -> None:
-        self._scaler = scaler
-        self._forest = forest
-        self._domain = domain
-        self.n_human = n_human
-        self.n_simulated = n_simulated
+    pipeline: Any
+    domain: str | None
 
     @classmethod
     def fit(cls, human: pl.DataFrame, simulated: pl.DataFrame) -> Discriminator:
@@ -46,6 +51,7 @@ class Discriminator:
         """
         with _without_pandas():
             from sklearn.ensemble import RandomForestClassifier
+            from sklearn.pipeline import make_pipeline
             from sklearn.preprocessing import StandardScaler
 
         domain = one_domain(human, simulated)
@@ -53,12 +59,10 @@ class Discriminator:
         others = points(simulated, "simulated fingerprints", at_least=2)
         x = np.vstack([people, others])
         y = np.repeat([1, 0], [len(people), len(others)])
-        scaler = StandardScaler().fit(x)
         forest = RandomForestClassifier(
             n_estimators=200, max_depth=12, class_weight="balanced", random_state=42, n_jobs=1
         )
-        forest.fit(scaler.transform(x), y)
-        return cls(scaler, forest, len(people), len(others), domain)
+        return cls(make_pipeline(StandardScaler(), forest).fit(x, y), domain)
 
     def likeness(self, fingerprints: pl.DataFrame) -> pl.Series:
         """Give P(human) of each row.
@@ -79,27 +83,17 @@ class Discriminator:
         WorkbenchError
             A feature is missing or not finite, or the domain is another than the forest's.
         """
-        one_domain(fingerprints, known=self._domain)
+        one_domain(fingerprints, known=self.domain)
         x = rows(fingerprints, "fingerprints")
         if not len(x):
             return pl.Series("likeness", [], dtype=pl.Float64)
-        return pl.Series("likeness", self._forest.predict_proba(self._scaler.transform(x))[:, 1])
-
-    @property
-    def pipeline(self) -> Any:
-        """Scaler and forest as one fitted scikit-learn pipeline, columns in the order of ``FEATURES``."""
-        from sklearn.pipeline import make_pipeline
-
-        return make_pipeline(self._scaler, self._forest)
+        return pl.Series("likeness", self.pipeline.predict_proba(x)[:, 1])
 
     @property
     def importance(self) -> pl.DataFrame:
         """Gini importance of each feature: columns feature and importance (sums to 1), greatest first."""
-        table = pl.DataFrame({"feature": FEATURES, "importance": self._forest.feature_importances_})
+        table = pl.DataFrame({"feature": FEATURES, "importance": self.pipeline[-1].feature_importances_})
         return table.sort(-pl.col("importance"), "feature", maintain_order=True)
-
-    def __repr__(self) -> str:
-        return f"Discriminator({self.n_human} human, {self.n_simulated} simulated fingerprints)"
 
 
 @contextmanager

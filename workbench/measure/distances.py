@@ -73,12 +73,10 @@ def frechet(x: Points, y: Points) -> float:
 
 def density_js(x: Points, y: Points) -> float:
     """Estimate the Jensen-Shannon divergence (bits) of two samples of one size from leave-one-out kernel densities."""
-    own_x, own_y = _log_density(x, x, leave_out=True), _log_density(y, y, leave_out=True)
-    other_x, other_y = _log_density(y, x), _log_density(x, y)
-    parts = [
-        np.mean(own - np.logaddexp(own, other) + np.log(2))
-        for own, other in ((own_x, other_x), (own_y, other_y))
-    ]
+    parts = []
+    for at, others in ((x, y), (y, x)):
+        own, other = _log_density(at, at, leave_out=True), _log_density(others, at)
+        parts.append(np.mean(own - np.logaddexp(own, other) + np.log(2)))
     return float(np.clip(np.mean(parts) / np.log(2), 0, 1))
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 import polars as pl
 
 from workbench.errors import WorkbenchError
-from workbench.measure.features import FEATURES
+from workbench.measure import FEATURES
 from workbench.measure.fingerprint import IDENTIFIER, OFTEN, SHORT, TOKEN, ordered
 from workbench.measure.lexicon import APOSTROPHES, MarkerClass, lexicon, normalize
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import polars as pl
 
-from workbench.errors import WorkbenchError
 from workbench.measure.fingerprint import ordered
 from workbench.measure.lexicon import lexicon, normalize
+from workbench.measure.points import needs
 
 FILE = Path(__file__).with_name("faults.toml")
 FAULTS = ("empty_turn", "role_swap", "invented_identifier", "claimed_action", "repeated_turn", "goal_undelivered",
@@ -71,14 +71,11 @@ def faults(turns: pl.DataFrame | pl.LazyFrame, about: pl.DataFrame | None = None
         The turns are refused by ``fingerprint``, or the scenarios lack dialogue_id.
     """
     frame = ordered(turns).with_columns(pl.col("content").fill_null(""))
-    facts = pl.DataFrame(schema={"dialogue_id": pl.String}) if about is None else about
-    if "dialogue_id" not in facts.columns:
-        raise WorkbenchError("the scenarios lack dialogue_id: give each the name of its dialogue")
-    for name in ("scenario", "ended_by"):
-        if name not in facts.columns:
-            facts = facts.with_columns(pl.lit(None, pl.String).alias(name))
-    facts = frame.select("dialogue_id").unique().join(facts, on="dialogue_id", how="left").sort("dialogue_id")
-    facts = facts.select("dialogue_id", "scenario", "ended_by")
+    told = pl.DataFrame(schema=dict.fromkeys(("dialogue_id", "scenario", "ended_by"), pl.String))
+    if about is not None:
+        needs(about.columns, ["dialogue_id"], "scenarios", "give each the name of its dialogue")
+        told = pl.concat([told, about], how="diagonal_relaxed").select(told.columns)
+    facts = frame.select("dialogue_id").unique().join(told, on="dialogue_id", how="left").sort("dialogue_id")
     said = frame.filter(role="user")
     last = said.group_by("dialogue_id").agg(last=pl.col("turn").max(), said=pl.len())
     found = facts.join(last, on="dialogue_id", how="left")

@@ -7,10 +7,10 @@ import warnings
 import polars as pl
 
 from workbench.errors import WorkbenchError
-from workbench.measure.features import FEATURES
+from workbench.measure import FEATURES
 from workbench.measure.lexicon import ascii_edges, lexicon, normalize
-
-ROLES = ("user", "assistant", "tool", "system")
+from workbench.measure.points import needs
+from workbench.traces.dialogue import ROLES
 
 # One alternation, leftmost first, on the original case: an order number, a code, a long number, an address.
 IDENTIFIER = r"#[A-Z0-9]{5,}|[A-Z0-9]{6,}|\b[0-9]{7,}\b|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}"
@@ -112,11 +112,8 @@ def prepared(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
     """Check the columns of turns and put messages in order, numbered by ``row``."""
     frame = turns.lazy()
     columns = frame.collect_schema()
-    missing = [name for name in ("dialogue_id", "role", "content") if name not in columns]
-    if missing:
-        raise WorkbenchError(
-            f"the turns lack {', '.join(missing)}: expected dialogue_id, turn, role and content"
-        )
+    needed = ("dialogue_id", "role", "content")
+    needs(columns, needed, "turns", "expected dialogue_id, turn, role and content")
     kind = columns["content"]
     if not (kind.is_numeric() or kind in (pl.String, pl.Boolean, pl.Null)):
         raise WorkbenchError(f"the content of turns is of type {kind}: expected text")
@@ -161,13 +158,12 @@ def repeating(said: pl.LazyFrame, often: int) -> pl.LazyFrame:
 def _features() -> dict[str, pl.Expr]:
     """Turn the sums of a dialogue into its features (no user turn, no token: 0)."""
     n, total = pl.col("n"), pl.col("all")
-    counts = {name: pl.col(name) for name in lexicon()}
-    counts |= {
+    counts = {name: pl.col(name) for name in lexicon()} | {
         "words_per_turn": total,
         "short_utterance_rate": pl.col("short"),
         "repetition_rate": pl.col("repeating"),
+        "identifiers_per_turn": pl.col("identifiers"),
     }
-    counts |= {"identifiers_per_turn": pl.col("identifiers")}
     features = {name: (count / n).fill_null(0.0) for name, count in counts.items()}
     features["opening_length"] = pl.col("opening").cast(pl.Float64).fill_null(0.0)
     spread = (n * pl.col("squares") - total * total).sqrt() / total

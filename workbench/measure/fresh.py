@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from workbench.errors import WorkbenchError
-from workbench.measure.points import rows
+from workbench.measure.points import needs, rows
 
 FOLDS = 5
 KINDS = ("forest", "ngram", "embedding")
@@ -57,12 +57,8 @@ def fresh_scores(
         raise WorkbenchError(f"there is no classifier {kind!r}: known are {', '.join(KINDS)}")
     sides = []
     for frame, what in ((people, "people"), (simulated, "simulated dialogues")):
-        needed = [task] if kind == "forest" else [task, "text"]
-        missing = [name for name in needed if name not in frame.columns]
-        if missing:
-            raise WorkbenchError(
-                f"the {what} lack {', '.join(missing)}: needed by the fresh {kind} classifier"
-            )
+        columns = [task] if kind == "forest" else [task, "text"]
+        needs(frame.columns, columns, what, f"needed by the fresh {kind} classifier")
         if frame[task].n_unique() < 2:
             raise WorkbenchError(f"the {what} come from fewer than two tasks: folds go by task")
         sides.append(frame.sort(task, *(c for c in ("dialogue_id",) if c in frame.columns)))

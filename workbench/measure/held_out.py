@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 
 from workbench.errors import WorkbenchError
+from workbench.measure import FEATURES
 from workbench.measure.discriminator import Discriminator
-from workbench.measure.features import FEATURES
 from workbench.measure.fresh import auc
-from workbench.measure.points import rows
+from workbench.measure.points import needs, rows
 
 BINS = 5
 
@@ -23,15 +23,9 @@ def scored(
     """Score held-out dialogues of both sides: task, y (1 for people), score = P(human)."""
     sides = []
     for y, frame in ((1, people), (0, simulated)):
-        if task not in frame.columns:
-            raise WorkbenchError(f"the fingerprints lack {task}: intervals are clustered by task")
-        score = forest.likeness(frame).alias("score")
-        sides.append(
-            pl.DataFrame(
-                {"task": frame[task].cast(pl.String), "y": [y] * len(frame), "score": score},
-                schema_overrides={"y": pl.Int64},
-            )
-        )
+        needs(frame.columns, [task], "fingerprints", "intervals are clustered by task")
+        known = frame.select(pl.col(task).cast(pl.String).alias("task"), pl.lit(y, pl.Int64).alias("y"))
+        sides.append(known.with_columns(score=forest.likeness(frame)))
     return pl.concat(sides)
 
 
@@ -87,15 +81,11 @@ def calibration(table: pl.DataFrame) -> pl.DataFrame:
     DataFrame
         bin, n, weight (sums to 1), predicted (mean P(human)), people (share); bins without dialogues are left out.
     """
-    share = (
-        pl.when(pl.col("y") == 1)
-        .then(0.5 / (pl.col("y") == 1).sum())
-        .otherwise(0.5 / (pl.col("y") == 0).sum())
-    )
     w, place = pl.col("w"), (pl.col("score") * BINS).floor().clip(0, BINS - 1).cast(pl.Int64)
-    table = table.sort("y", "score").with_columns(w=share, bin=place)
     return (
-        table.group_by("bin", maintain_order=True)
+        table.sort("y", "score")
+        .with_columns(w=0.5 / pl.len().over("y"), bin=place)
+        .group_by("bin", maintain_order=True)
         .agg(
             n=pl.len(),
             weight=w.sum(),

@@ -34,7 +34,6 @@ class Marker:
 class MarkerClass:
     """The markers of one feature; ``whole`` asks for the whole turn."""
 
-    feature: str
     about: str
     whole: bool
     markers: tuple[Marker, ...]
@@ -100,8 +99,8 @@ def lexicon(path: Path = FILE) -> dict[str, MarkerClass]:
     for feature, table in tables.items():
         if isinstance(table, dict) and "markers" in table:
             whole = bool(table.get("whole", False))
-            markers = tuple(_marker(entry, whole, f"{path}, {feature}") for entry in table.get("markers", []))
-            classes[feature] = MarkerClass(feature, str(table.get("about", "")), whole, markers)
+            markers = tuple(_marker(entry, whole, f"{path}, {feature}") for entry in table["markers"])
+            classes[feature] = MarkerClass(str(table.get("about", "")), whole, markers)
     return classes
 
 

@@ -14,8 +14,8 @@ import polars as pl
 
 from workbench.disk import writing
 from workbench.errors import WorkbenchError
+from workbench.measure import FEATURES
 from workbench.measure.discriminator import Discriminator
-from workbench.measure.features import FEATURES
 from workbench.measure.fingerprint import fingerprint
 from workbench.measure.held_out import report, scored
 from workbench.traces import Report, batches

@@ -8,11 +8,11 @@ from typing import Any
 import polars as pl
 
 from workbench.errors import WorkbenchError
+from workbench.measure import FEATURES
 from workbench.measure.coverage import Cloud
 from workbench.measure.discriminator import Discriminator
 from workbench.measure.distances import NAMES, distances
 from workbench.measure.faults import faults
-from workbench.measure.features import FEATURES
 from workbench.measure.fingerprint import fingerprint
 from workbench.measure.fresh import KINDS, Embed, auc, fresh_scores
 from workbench.measure.uncertainty import summarize
@@ -20,7 +20,6 @@ from workbench.measure.uncertainty import summarize
 PEOPLE, EDITOR = "people", "editor"
 """Names of the two permanent controls: real people held out, and the rule-based editor applied to the base simulator."""
 
-BUNDLE = 10  # dialogues in a bundle that coverage is measured on, so that conditions of any size compare
 _ENOUGH = 5  # dialogues that distances and fresh classifiers need
 
 
@@ -87,7 +86,7 @@ def panel(
     -------
     DataFrame
         One row a condition: n, faulty, then human_likeness with its 95 % interval (tasks resampled) and
-        ``human_likeness_sound`` (episodes without a fault only); coverage of bundles of one size, and sound; for each classifier of
+        ``human_likeness_sound`` (episodes without a fault only); mean coverage of tasks, and sound; for each classifier of
         :data:`KINDS` its held-out ROC-AUC with interval (0.5: it cannot tell the condition from people; people
         themselves are set against ``seen``), null where texts are missing; the four distances; and ``mark``: "above people",
         "below the editor", "caught" (a fresh classifier's interval lies above 0.5), joined by "; ".
@@ -100,53 +99,50 @@ def panel(
     rows = []
     cloud = Cloud(seen)
     everyone = {PEOPLE: fresh, **{name: frame for name, frame in conditions.items() if name != PEOPLE}}
-    size = min(BUNDLE, *(len(frame) for frame in everyone.values()))
     for name, frame in everyone.items():
         if frame.is_empty() or "task_id" not in frame.columns:
             raise WorkbenchError(
                 f"condition {name} has no dialogues with a task_id: leave it out or give it some"
             )
-        rows.append(
-            {"condition": name}
-            | _row(frame, forest, cloud, size, seen, seen if name == PEOPLE else fresh, embed, seed)
-        )
+        judged = frame.with_columns(forest.likeness(frame)).sort("task_id", *FEATURES)
+        row = {"condition": name} | _scores(judged, cloud, seed)
+        row |= _caught(judged, seen if name == PEOPLE else fresh, embed, seed)
+        few = len(frame) < _ENOUGH
+        row |= dict.fromkeys(NAMES, float("nan")) if few else distances(judged, seen, seed=seed)
+        rows.append(row)
     table = pl.DataFrame(rows, infer_schema_length=None)
     return table.with_columns(mark=pl.Series(_marks(table), dtype=pl.String))
 
 
-def _row(
-    frame: pl.DataFrame,
-    forest: Discriminator,
-    cloud: Cloud,
-    size: int,
-    seen: pl.DataFrame,
-    against: pl.DataFrame,
-    embed: Embed | None,
-    seed: int,
-) -> dict[str, Any]:
-    frame = frame.with_columns(forest.likeness(frame)).sort("task_id", *FEATURES)
-    flaw = frame["fault"] if "fault" in frame.columns else pl.Series([None] * len(frame), dtype=pl.String)
-    sound = frame.filter(flaw.is_null())
+def _scores(frame: pl.DataFrame, cloud: Cloud, seed: int) -> dict[str, Any]:
+    """Count a condition's dialogues and score it, with its faulty ones and without."""
+    sound = frame.filter(pl.col("fault").is_null()) if "fault" in frame.columns else frame
     found: dict[str, Any] = {
         "n": len(frame),
         "tasks": frame["task_id"].n_unique(),
-        "faulty": int(flaw.is_not_null().sum()),
+        "faulty": len(frame) - len(sound),
     }
-    for column, values in (("human_likeness", frame), ("human_likeness_sound", sound)):
-        mean = summarize(values["likeness"], values["task_id"], seed=seed)
-        found |= {column: mean.mean, f"{column}_low": mean.low, f"{column}_high": mean.high}
-    for column, values in (("coverage", frame), ("coverage_sound", sound)):
-        found[column] = (
-            float(cloud.by_task(values)["coverage"].to_numpy().mean()) if len(values) else float("nan")
-        )
+    sides = {"": frame, "_sound": sound}
+    for which, side in sides.items():
+        mean, name = summarize(side["likeness"], side["task_id"], seed=seed), f"human_likeness{which}"
+        found |= {name: mean.mean, f"{name}_low": mean.low, f"{name}_high": mean.high}
+    for which, side in sides.items():
+        tasks = cloud.by_task(side)["coverage"].to_numpy()
+        found[f"coverage{which}"] = float(tasks.mean()) if len(tasks) else float("nan")
+    return found
+
+
+def _caught(frame: pl.DataFrame, against: pl.DataFrame, embed: Embed | None, seed: int) -> dict[str, Any]:
+    """Let fresh classifiers tell a condition from people; null where texts are missing or there are too few."""
+    enough = min(len(frame), len(against)) >= _ENOUGH and frame["task_id"].n_unique() > 1
+    texts = "text" in frame.columns and "text" in against.columns
+    found: dict[str, Any] = {}
     for kind in KINDS:
-        possible = kind == "forest" or ("text" in frame.columns and "text" in against.columns)
-        enough = min(len(frame), len(against)) >= _ENOUGH and frame["task_id"].n_unique() > 1
-        scores = fresh_scores(frame, against, kind, embed=embed) if possible and enough else None
-        ends: tuple[float | None, ...] = (None,) * 3 if scores is None else auc(scores, seed=seed)
+        ends: tuple[float | None, ...] = (None,) * 3
+        if enough and (texts or kind == "forest"):
+            ends = auc(fresh_scores(frame, against, kind, embed=embed), seed=seed)
         found |= dict(zip((f"{kind}_auc", f"{kind}_auc_low", f"{kind}_auc_high"), ends, strict=True))
-    few = len(frame) < _ENOUGH
-    return found | (dict.fromkeys(NAMES, float("nan")) if few else distances(frame, seen, seed=seed))
+    return found
 
 
 def _marks(table: pl.DataFrame) -> list[str]:

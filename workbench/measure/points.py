@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import polars as pl
 
 from workbench.errors import WorkbenchError
-from workbench.measure.features import FEATURES
+from workbench.measure import DIMENSIONS, FEATURES
 
 Points = np.ndarray  # float64, (dialogues, 19)
 
 
-def points(
-    fingerprints: pl.DataFrame, what: str, *, at_least: int = 0, features: Sequence[str] = FEATURES
-) -> Points:
+def points(fingerprints: pl.DataFrame, what: str, *, at_least: int = 0) -> Points:
     """Take the 19 features out of a frame, rows in lexicographic order.
 
     The order makes every later sum independent of the order in which dialogues came; :func:`rows` keeps theirs.
@@ -28,8 +26,6 @@ def points(
         What the rows are, for messages ("human fingerprints").
     at_least
         How many rows are needed.
-    features
-        Which columns, in which order.
 
     Returns
     -------
@@ -41,7 +37,7 @@ def points(
     WorkbenchError
         A column is missing or no number, a value is null, NaN or infinite, or there are too few rows.
     """
-    found = rows(fingerprints, what, features)
+    found = rows(fingerprints, what)
     if len(found) < at_least:
         raise WorkbenchError(f"there are {len(found)} {what}: at least {at_least} are needed")
     return found[np.lexsort(found.T[::-1])]
@@ -49,11 +45,7 @@ def points(
 
 def rows(fingerprints: pl.DataFrame, what: str, features: Sequence[str] = FEATURES) -> Points:
     """Take the 19 features out of a frame in the order of its rows (else as :func:`points`)."""
-    missing = [name for name in features if name not in fingerprints.columns]
-    if missing:
-        raise WorkbenchError(
-            f"the {what} lack {', '.join(missing)}: expected the {len(features)} features of `fingerprint`"
-        )
+    needs(fingerprints.columns, features, what, f"expected the {len(features)} features of `fingerprint`")
     one_domain(fingerprints)
     table = fingerprints.select(features)
     words = [name for name, kind in table.schema.items() if not (kind.is_numeric() or kind == pl.Null)]
@@ -68,6 +60,18 @@ def rows(fingerprints: pl.DataFrame, what: str, features: Sequence[str] = FEATUR
             f"the {what} have {', '.join(bad)} missing or not finite: fingerprint the turns again"
         )
     return np.ascontiguousarray(table.to_numpy(), dtype=np.float64).reshape(-1, len(features))
+
+
+def needs(columns: Collection[str], names: Sequence[str], what: str, why: str) -> None:
+    """Refuse a frame that lacks a column, with all that it lacks named."""
+    if missing := [name for name in names if name not in columns]:
+        raise WorkbenchError(f"the {what} lack {', '.join(missing)}: {why}")
+
+
+def by_dimension(x: np.ndarray) -> np.ndarray:
+    """Average the features (last axis) that make up a dimension: D1 to D4."""
+    places = [[FEATURES.index(name) for name in names] for names in DIMENSIONS.values()]
+    return np.stack([x[..., place].mean(axis=-1) for place in places], axis=-1)
 
 
 def one_domain(*frames: pl.DataFrame, known: str | None = None) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from workbench.errors import WorkbenchError
-from workbench.measure.features import FEATURES
+from workbench.measure import FEATURES
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 """The ``data/`` folder of the clone that the package is installed from."""
@@ -102,11 +102,5 @@ def _load(domain: str, folder: str, kind: str) -> pl.DataFrame:
         )
     if kind == "parquet":
         return pl.read_parquet(path)
-    kinds = {name: _kind(name) for name in COLUMNS}
-    return pl.read_csv(path, schema=kinds)
-
-
-def _kind(name: str) -> type[pl.DataType]:
-    if name in FEATURES or name == "reward":
-        return pl.Float64
-    return pl.Int8 if name in ANSWERS else pl.String
+    numbers = dict.fromkeys((*FEATURES, "reward"), pl.Float64) | dict.fromkeys(ANSWERS, pl.Int8)
+    return pl.read_csv(path, schema={name: numbers.get(name, pl.String) for name in COLUMNS})

@@ -9,8 +9,7 @@ import numpy as np
 import polars as pl
 
 from workbench.errors import WorkbenchError
-from workbench.measure.features import DIMENSIONS, FEATURES
-from workbench.measure.points import Points, one_domain, points
+from workbench.measure.points import Points, by_dimension, one_domain, points
 
 PROBES = 10_000  # random points that coverage and dispersion are measured with
 SHARE = 0.99  # of them that a Sobol population of the same size covers
@@ -35,12 +34,7 @@ def summaries(fingerprints: pl.DataFrame, humans: pl.DataFrame) -> Points:
     one_domain(fingerprints, humans)
     people = points(humans, "human fingerprints", at_least=2)
     x = points(fingerprints, "fingerprints", at_least=1)
-    scaled = [_rescale(side, people) for side in (x, people)]
-    place = {feature: i for i, feature in enumerate(FEATURES)}
-    means = [
-        np.column_stack([side[:, [place[f] for f in fs]].mean(axis=1) for fs in DIMENSIONS.values()])
-        for side in scaled
-    ]
+    means = (by_dimension(_rescale(side, people)) for side in (x, people))
     return np.clip(_rescale(*means), 0, 1)
 
 

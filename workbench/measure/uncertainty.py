@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from workbench.errors import WorkbenchError
+from workbench.measure.points import needs
 
 RESAMPLES = 2000
 PERMUTATIONS = 9999
@@ -124,11 +125,7 @@ def compare(
     """
     sides = []
     for name, frame in (("a", a), ("b", b)):
-        missing = [column for column in (task, value) if column not in frame.columns]
-        if missing:
-            raise WorkbenchError(
-                f"the frame of condition {name} lacks {', '.join(missing)}: give both columns' names"
-            )
+        needs(frame.columns, (task, value), f"rows of condition {name}", "give both columns' names")
         table = _table(frame[value], frame[task]).drop_nulls("value")
         sides.append(table.group_by("task").agg(pl.col("value").sort().mean().alias(name)))
     both = sides[0].join(sides[1], on="task").sort("task")

@@ -8,8 +8,8 @@ from itertools import combinations
 import numpy as np
 import polars as pl
 
-from workbench.errors import WorkbenchError
 from workbench.measure.faults import COMMON
+from workbench.measure.points import needs
 
 _WORD = re.compile(r"\w+")
 
@@ -22,12 +22,9 @@ def first_turn_diversity(turns: pl.DataFrame) -> float:
     float
         NaN with fewer than two users.
     """
-    users = turns.filter((pl.col("role") == "user") & (pl.col("content").str.strip_chars() != "")).sort(
-        "dialogue_id", "turn"
-    )
-    sets = [
-        _words(text) for text in users.unique("dialogue_id", keep="first", maintain_order=True)["content"]
-    ]
+    users = turns.filter(pl.col("role") == "user", pl.col("content").str.strip_chars() != "")
+    first = users.sort("dialogue_id", "turn").unique("dialogue_id", keep="first", maintain_order=True)
+    sets = map(_words, first["content"])
     found = [len(a & b) / len(a | b) for a, b in combinations(sets, 2) if a | b]
     return 1 - float(np.mean(found)) if found else float("nan")
 
@@ -50,10 +47,8 @@ def intent_overlap(turns: pl.DataFrame, about: pl.DataFrame) -> float:
     float
         Mean over user turns; NaN without any.
     """
-    if not {"dialogue_id", "scenario"} <= set(about.columns):
-        raise WorkbenchError(
-            "the scenarios lack dialogue_id or scenario: intent overlap needs what the user was told"
-        )
+    why = "intent overlap needs what the user was told"
+    needs(about.columns, ("dialogue_id", "scenario"), "scenarios", why)
     known = about.filter(pl.col("scenario").is_not_null()).select("dialogue_id", "scenario")
     users = turns.filter(role="user").join(known, on="dialogue_id").sort("dialogue_id", "turn")
     shares = []
