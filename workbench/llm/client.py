@@ -18,7 +18,7 @@ from typing import Any
 from workbench.errors import WorkbenchError
 from workbench.llm.limit import OVERLOADED, Limit, Pace, Patience, passing
 from workbench.llm.reply import LLMError, Replies, Reply, ToolCall, read
-from workbench.llm.roles import ROLES, Endpoint, price
+from workbench.llm.roles import ROLES, Endpoint, cost_of, price
 
 __all__ = ["Client", "LLMError", "Message", "Reply", "ToolCall", "count", "metered"]
 
@@ -145,11 +145,8 @@ class Client:
     ) -> tuple[dict[str, Any], Reply]:
         fault = ""
         for attempt in range(3):
-            held = self._reserve(endpoint, raw)
-            try:
+            with self._hold(*self._expected(endpoint, raw)):
                 answer = await self._post(endpoint, "/chat/completions", raw)
-            finally:
-                self._cost, self._tokens = self._cost - held[0], self._tokens - held[1]
             reply, fault = read(answer, endpoint)
             self.took(role, endpoint.model, reply)
             if fault:
@@ -177,31 +174,35 @@ class Client:
         if self.on_spend:
             self.on_spend(role, model, reply)
 
-    def _reserve(self, endpoint: Endpoint, raw: bytes) -> tuple[float, int]:
-        """Hold what the request may cost, so that requests in flight cannot pass a cap together."""
+    def _expected(self, endpoint: Endpoint, raw: bytes) -> tuple[float, int]:
+        """Guess what a request will take at most; LLMError when that would pass a cap."""
         if self.max_cost is None and self.max_tokens is None:
             return 0.0, 0
         tokens_in = len(raw) // 4
         tokens_out = endpoint.max_tokens or FIRST_GUESS_OUT
-        rate = price(endpoint) or (0.0, 0.0)
-        cost = (tokens_in * rate[0] + tokens_out * rate[1]) / 1e6
+        cost = cost_of(endpoint, tokens_in, tokens_out) or 0.0
         if self.max_cost is not None and self._cost + cost > self.max_cost:
             raise LLMError("cap", f"the next request would pass the limit of ${self.max_cost:.2f}")
         if self.max_tokens is not None and self._tokens + tokens_in + tokens_out > self.max_tokens:
             raise LLMError("cap", f"the next request would pass the limit of {self.max_tokens:,} tokens")
-        self._cost, self._tokens = self._cost + cost, self._tokens + tokens_in + tokens_out
         return cost, tokens_in + tokens_out
+
+    @contextmanager
+    def _hold(self, cost: float, tokens: int) -> Iterator[None]:
+        """Count as spent inside the block, so that requests in flight cannot pass a cap together."""
+        self._cost, self._tokens = self._cost + cost, self._tokens + tokens
+        try:
+            yield
+        finally:
+            self._cost, self._tokens = self._cost - cost, self._tokens - tokens
 
     @contextmanager
     def lend(self, parts: int) -> Iterator[tuple[float | None, int | None]]:
         """Set aside one of ``parts`` equal parts of the money and tokens still allowed, for others to spend."""
         cost = None if self.max_cost is None else max(0.0, self.max_cost - self._cost) / parts
         tokens = None if self.max_tokens is None else max(0, self.max_tokens - self._tokens) // parts
-        self._cost, self._tokens = self._cost + (cost or 0.0), self._tokens + (tokens or 0)
-        try:
+        with self._hold(cost or 0.0, tokens or 0):
             yield cost, tokens
-        finally:
-            self._cost, self._tokens = self._cost - (cost or 0.0), self._tokens - (tokens or 0)
 
     async def embeddings(self, endpoint: Endpoint, texts: Sequence[str]) -> list[list[float]]:
         """Return one vector a text, in their order, from the endpoint's ``/embeddings``.

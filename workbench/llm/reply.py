@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from workbench.disk import writing
-from workbench.llm.roles import Endpoint, price
+from workbench.llm.roles import Endpoint, cost_of
 
 
 class ToolCall(NamedTuple):
@@ -51,9 +51,7 @@ def read(answer: dict[str, Any], endpoint: Endpoint) -> tuple[Reply, str]:
     used = answer.get("usage")
     tokens = [used.get(k) if isinstance(used, dict) else 0 for k in ("prompt_tokens", "completion_tokens")]
     tokens_in, tokens_out = (n if isinstance(n, int) and n > 0 else 0 for n in tokens)
-    rate = price(endpoint)
-    cost = None if rate is None else (tokens_in * rate[0] + tokens_out * rate[1]) / 1e6
-    nothing = Reply("", (), tokens_in, tokens_out, cost)
+    nothing = Reply("", (), tokens_in, tokens_out, cost_of(endpoint, tokens_in, tokens_out))
     try:
         choice = answer["choices"][0]
         message = choice["message"]

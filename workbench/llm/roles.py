@@ -140,6 +140,12 @@ def price(endpoint: Endpoint) -> tuple[float, float] | None:
     return (known[name][0], known[name][1]) if name else None
 
 
+def cost_of(endpoint: Endpoint, tokens_in: int, tokens_out: int) -> float | None:
+    """Return what so many tokens cost in US dollars; None where no price is known."""
+    rate = price(endpoint)
+    return None if rate is None else (tokens_in * rate[0] + tokens_out * rate[1]) / 1e6
+
+
 @cache
 def _prices() -> dict[str, list[float]]:
     return tomllib.loads((Path(__file__).parent / "prices.toml").read_text())["usd_per_million_tokens"]
