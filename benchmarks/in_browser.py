@@ -20,7 +20,8 @@ from typing import Any
 KERNEL = (
     "window.jupyterapp?.shell?.currentWidget?.context?.sessionContext?.session?.kernel?.status === 'idle'"
 )
-DONE = "![...document.querySelectorAll('.jp-InputPrompt')].some(e => e.textContent.includes('*'))"
+RUN_ALL = """() => { window.ran = false;
+  window.jupyterapp.commands.execute('notebook:run-all-cells').finally(() => (window.ran = true)); }"""
 FAILED = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']"
 
 
@@ -43,9 +44,8 @@ class Lab:
         page.goto(f"http://127.0.0.1:{self.port}/lab/tree/{name}?token={self.token}&reset")
         page.wait_for_function(f"() => {KERNEL}", timeout=120_000)
         page.evaluate("void window.jupyterapp.commands.execute('application:toggle-left-area')")
-        page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
-        page.wait_for_timeout(500)
-        page.wait_for_function(f"() => {KERNEL} && {DONE}", timeout=120_000)
+        page.evaluate(RUN_ALL)
+        page.wait_for_function("() => window.ran", timeout=300_000)
         assert page.locator(FAILED).count() == 0, page.locator(FAILED).first.inner_text()
 
     def cells(self, page: Any, name: str, *code: str) -> None:
@@ -123,5 +123,5 @@ def browser_page(width: int = 1400, height: int = 1100) -> Iterator[Any]:
 def theme(page: Any, name: str) -> None:
     """Switch JupyterLab to a theme, such as ``JupyterLab Dark``."""
     page.evaluate(f"void window.jupyterapp.commands.execute('apputils:change-theme', {{theme: '{name}'}})")
-    page.wait_for_function(f"() => document.body.dataset.jpThemeName === '{name}'")
-    page.wait_for_timeout(2000)  # the splash screen
+    splash = "document.getElementById('jupyterlab-splash')"
+    page.wait_for_function(f"() => document.body.dataset.jpThemeName === '{name}' && !{splash}")

@@ -68,10 +68,10 @@ def axis_effects(frame: pl.DataFrame, provenance: str, most: int = 25) -> Any:
         )
         base = alt.Chart(shown)
         zero = alt.Chart(pl.DataFrame({"x": [0.0]})).mark_rule(color=GRAY, strokeDash=[4, 3]).encode(x="x:Q")
-        bars = base.mark_rule(color=BLUE, strokeWidth=2).encode(
+        bars = base.mark_rule(color=BLUE, strokeWidth=2, opacity=0.6).encode(
             x=alt.X(f"{term}_low:Q", title=f"change of {name}"), x2=f"{term}_high:Q", y=y
         )
-        dots = base.mark_point(color=BLUE, filled=True, size=60, shape="cross").encode(
+        dots = base.mark_point(color=BLUE, filled=True, size=90, shape="cross", opacity=1).encode(
             x=alt.X(f"{term}:Q", title=f"change of {name}"),
             y=y,
             tooltip=["axis:N", "pairs:Q", alt.Tooltip(f"{term}:Q", format=".3f")],

@@ -35,7 +35,7 @@ def by_generation(frame: pl.DataFrame, references: pl.DataFrame, provenance: str
     frame, references
         From ``frames.generations`` and ``frames.references``; the latter may be empty.
     provenance
-        One line that says where the numbers come from.
+        One line that says where the numbers come from; for several runs, each's, parted by " | ".
     """
     panels = [
         _panel(frame, references, term, first=not i)
@@ -50,7 +50,9 @@ def by_generation(frame: pl.DataFrame, references: pl.DataFrame, provenance: str
         else "No people and no base simulator: no held-out results ('workbench evaluate') are there."
     )
     title = _takeaway(frame)
-    return alt.hconcat(*panels, spacing=24, title=alt.Title(title, subtitle=[note, beside, provenance]))
+    return alt.hconcat(
+        *panels, spacing=24, title=alt.Title(title, subtitle=[note, beside, *provenance.split(" | ")])
+    )
 
 
 def _panel(frame: pl.DataFrame, references: pl.DataFrame, term: str, *, first: bool) -> Any:
@@ -66,11 +68,13 @@ def _panel(frame: pl.DataFrame, references: pl.DataFrame, term: str, *, first: b
     layers: list[alt.Chart] = []
     for row in references.filter(term=term).iter_rows(named=True):
         where = pl.DataFrame([{**row, "from": 0, "to": last, "name": LOOKS[row["condition"]].name}])
-        layers += _reference(where, LOOKS[row["condition"]], band=row["condition"] == "humans")
+        people, level = row["condition"] == "humans", row["value"]
+        crossed = any(0 < best - level < 0.15 for best in train["best"].drop_nulls().to_list()[-1:])
+        layers += _reference(where, LOOKS[row["condition"]], band=people, below=crossed)
     many = frame["run"].n_unique() > 1
     if many:
         layers += _mean_of_seeds(over_seeds(frame).filter(term=term), x)
-    detail, faint = ["run:N"], 0.35 if many else 1.0
+    detail, faint = ["run:N"], 0.5 if many else 1.0
     layers += [
         alt.Chart(train)
         .mark_rule(color=look.color, opacity=0.22 * faint)
@@ -107,12 +111,12 @@ def _last(frame: pl.DataFrame) -> int:
     return max(frame["generation"].to_list(), default=0)
 
 
-def _reference(where: pl.DataFrame, look: Look, *, band: bool) -> list[alt.Chart]:
+def _reference(where: pl.DataFrame, look: Look, *, band: bool, below: bool) -> list[alt.Chart]:
     base = alt.Chart(where)
     line = base.mark_rule(color=look.color, strokeDash=[1, 0] if band else [4, 3], strokeWidth=1.5).encode(
         x="from:Q", x2="to:Q", y="value:Q", tooltip=["name:N", alt.Tooltip("value:Q", format=".3f")]
     )
-    text = base.mark_text(color=look.color, align="right", dy=-6, fontSize=10).encode(
+    text = base.mark_text(color=look.color, align="right", dy=8 if below else -6, fontSize=10).encode(
         x="to:Q", y="value:Q", text="name:N"
     )
     if not band or where["low"][0] is None:

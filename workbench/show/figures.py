@@ -153,7 +153,16 @@ def finished(chart: Any, *, screen: bool = False, paper: bool = False) -> dict[s
 
 
 def on_screen(chart: Any) -> Any:
-    """Return a chart for JupyterLab, drawn as SVG without a network, in the colors of the theme."""
+    """Return a chart for JupyterLab in the colors of the theme, drawn as SVG without a network.
+
+    Its title and subtitle are its alternative text; where the page is narrower than the chart, the chart shrinks.
+    """
     alt.JupyterChart.enable_offline()
-    themed = type(chart).from_dict(finished(chart, screen=True))
-    return alt.JupyterChart(themed, embed_options={"renderer": "svg", "actions": False})
+    spec = finished(chart, screen=True)
+    title = spec.get("title", "")
+    said = [title] if isinstance(title, str) else [title["text"], *title.get("subtitle", [])]
+    themed = type(chart).from_dict({"description": " ".join(said), **spec})
+    narrow = ".vega-embed svg.marks { max-width: 100%; height: auto; }"
+    return alt.JupyterChart(
+        themed, embed_options={"renderer": "svg", "actions": False, "defaultStyle": narrow}
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from workbench.evolve.run import Run, open_run
@@ -39,11 +40,16 @@ def demo_run() -> Run:
     for folder in (Path.cwd(), *Path.cwd().parents[:2]):
         if (folder / "runs" / "demo" / "run.json").exists():
             return open_run(folder / "runs" / "demo")
+    print("No run yet ('make demo' makes a full one), so here is a small one with the rehearsal models …")
+    return small_run()
+
+
+def small_run(seed: int = SMALL.seed) -> Run:
+    """Make a small run with the rehearsal models, in a temporary directory; it takes some seconds."""
     from workbench.evolve import conditions
 
-    print("No run yet ('make demo' makes a full one), so here is a small one with the rehearsal models …")
     path = Path(tempfile.mkdtemp(prefix="workbench-")) / "small"
-    with Search(path, SMALL) as search:
+    with Search(path, replace(SMALL, seed=seed)) as search:
         search.finish()
         conditions.evaluate(search)
     return open_run(path)

@@ -203,7 +203,7 @@ def lineage(matrix: Any, origin: Origin) -> Built:
             )
             texts = [
                 alt.Chart(some)
-                .mark_text(dx=dx, dy=dy, fontSize=6.5, color="#222222")
+                .mark_text(dx=dx, dy=dy, fontSize=6.5)
                 .encode(text="candidate_id:N", **at)
                 for some, dx, dy in places_of_ids
             ]
