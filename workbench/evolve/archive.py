@@ -74,10 +74,10 @@ class Archive:
             return rng.choice(elites)
         return rng.choices(pool, weights=[max(m.rank, 1e-6) for m in pool])[0]
 
-    def rivals(self, member: Member) -> list[Member]:
+    def rival(self, member: Member) -> Member | None:
         """Return whom a newcomer would displace: the elite of its cell on its island, if it outranks it."""
         elite = self.grid(member.island).get(member.cell)
-        return [elite] if elite and member.rank > elite.rank else []
+        return elite if elite and member.rank > elite.rank else None
 
     def inspirations(self, island: int, parent: Member, generation: int, proposal: int) -> list[Member]:
         """Return up to two top members of other cells and two drawn from the island's grid."""

@@ -17,23 +17,22 @@ PER_EPISODE = {"agent": (13.6, 81_000, 510), "user": (7.1, 7_400, 140), "generat
 PER_CANDIDATE = {"mutation": (1.2, 4_500, 600), "reflection": (1.0, 2_700, 300)}
 
 
-def episodes(settings: Settings, conditions: int = 4, train: int | None = None) -> dict[str, int]:
-    """Count the episodes of a whole run by part; validation is an upper bound of what is likely (half).
+def episodes(
+    settings: Settings, conditions: int = 4, train: int | None = None, *, since: int = 0
+) -> dict[str, int]:
+    """Count the episodes of a run by part, from generation ``since`` on; half of the candidates are validated.
 
     ``conditions`` is how many are simulated in the held-out evaluation, ``train`` how many train tasks there are in
     all (None: the domain's).
     """
-    search = sum(
-        settings.window * personas_per_task(settings, g) * (settings.proposals if g else 1)
-        for g in range(settings.generations + 1)
-    )
-    candidates = 1 + settings.generations * settings.proposals
+    proposed = {g: settings.proposals if g else 1 for g in range(since, settings.generations + 1)}
+    search = sum(settings.window * personas_per_task(settings, g) * k for g, k in proposed.items())
     test = settings.test_tasks * settings.test_personas
     return {
         "base simulator, train tasks": len(pools(settings.domain)["train"]) if train is None else train,
         "first program, train tasks": settings.train_tasks * settings.stages[-1],
         "search": search,
-        "validation": candidates * settings.validation_tasks * settings.stages[-1] // 2,
+        "validation": sum(proposed.values()) * settings.validation_tasks * settings.stages[-1] // 2,
         "held-out evaluation": conditions * test,
     }
 

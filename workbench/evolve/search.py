@@ -14,9 +14,8 @@ from typing import Any
 import polars as pl
 
 from workbench.errors import WorkbenchError
-from workbench.evolve import store
+from workbench.evolve import estimate, store
 from workbench.evolve.archive import Archive
-from workbench.evolve.curriculum import personas_per_task
 from workbench.evolve.progress import Progress
 from workbench.evolve.propose import propose
 from workbench.evolve.run import CANDIDATES, Run
@@ -34,6 +33,7 @@ from workbench.simulate.seeds import derive
 from workbench.simulate.tau2 import Task
 
 Candidate = dict[str, Any]
+Frames = dict[str, pl.DataFrame]
 
 
 def seed_program() -> str:
@@ -128,13 +128,11 @@ class Search:
         self._ledger = store.Ledger(self.path / "ledger.jsonl")
         self._stack.callback(self._ledger.close)
         spent = store.read_ledger(self._ledger.path)
-        most = self.settings.concurrency
+        most, offline = self.settings.concurrency, all(e.offline for e in self.settings.roles.values())
         self.progress = Progress(report)
         self.client = Client(
             self.settings.roles,
-            cache=None
-            if all(e.offline for e in self.settings.roles.values())
-            else self.path / "replies.sqlite",
+            cache=None if offline else self.path / "replies.sqlite",
             concurrency=self.machines.divide(most) if self.machines else most,
             max_cost=self.settings.max_cost,
             max_tokens=self.settings.max_tokens,
@@ -241,23 +239,34 @@ class Search:
 
     async def _prepare(self) -> Reference:
         if self._reference is None:
-            folder = self.path / "conditions" / "base_train"
-            if not folder.exists():
-                label = Label("base", "train")
-                tasks = self._pools["train"]
-                seed = derive(self.settings.seed, "base_train")
-                self.progress.at("base simulator on the train tasks")
-                batch = await self.simulate(None, tasks, 1, seed=seed, label=label)
-                check_alive(batch)
-                prints = printed(batch)
-                with store.new_folder(folder) as part:
-                    store.write_frames(
-                        part, {"episodes": batch.episodes, "turns": batch.turns, "fingerprints": prints}
-                    )
+
+            def kept(batch: Batch) -> Frames:
+                return {"episodes": batch.episodes, "turns": batch.turns, "fingerprints": printed(batch)}
+
+            await self._once("base", "base simulator on the train tasks", None, self._pools["train"], 1, kept)
             train = self.run.humans.filter(split="train")
             others = simulated(self.path)
             self._reference = Reference.fit(train, others, standardize=self.settings.standardize)
         return self._reference
+
+    async def _once(
+        self,
+        name: str,
+        doing: str,
+        source: str | None,
+        tasks: Sequence[Task],
+        n: int,
+        kept: Callable[[Batch], Frames],
+    ) -> None:
+        """Simulate train tasks before there is any candidate, unless that was done."""
+        folder = self.path / "conditions" / f"{name}_train"
+        if not folder.exists():
+            self.progress.at(doing)
+            seed = derive(self.settings.seed, folder.name)
+            batch = await self.simulate(source, tasks, n, seed=seed, label=Label(name, "train"))
+            check_alive(batch)
+            with store.new_folder(folder) as part:
+                store.write_frames(part, kept(batch))
 
     async def _step(self) -> list[Candidate]:
         bench = await self._bench()
@@ -275,13 +284,11 @@ class Search:
         else:
             archive = self.archive(generation)
             have = sum(c["generation"] == generation for c in self._candidates if c["author"] != "human")
-            todo = enumerate(range(have, self.settings.proposals))
             ask = partial(propose, bench, self.run, self._candidates, archive, generation)
-            work = [ask(k, self._id(first + i)) for i, k in todo]
-            trials = await gather(work)
-        return [
-            await self._commit(bench, trial) for trial in trials
-        ]  # in index order, whoever finished first
+            todo = range(have, self.settings.proposals)
+            trials = await gather([ask(k, self._id(first + k - have)) for k in todo])
+        # in index order, whoever finished first
+        return [await self._commit(bench, trial) for trial in trials]
 
     async def _try_program(self, program: str, parent: str | None) -> Candidate:
         bench = await self._bench()
@@ -329,43 +336,37 @@ class Search:
 
     def _doubtful(self, trial: Trial, archive: Archive, windows: int) -> bool:
         """Whether a challenger should be tried on more tasks, after ``windows`` extra ones."""
-        rivals = archive.rivals(trial.member)
+        rival = archive.rival(trial.member)
         best = max((c["rank"] for c in self._candidates if c["status"] == "accepted"), default=None)
         if best is not None and trial.member.rank > best:
             return True
         margin = trial.record["rank"] - (trial.record["rank_low"] or 0.0)
-        return windows == 0 and any(trial.member.rank - m.rank < margin for m in rivals)
+        return windows == 0 and rival is not None and trial.member.rank - rival.rank < margin
 
     async def _bench(self) -> Bench:
         reference = await self._prepare()
         if self._baseline is None:
             self._baseline = await self._first_scores(reference)
         return Bench(
-            self.settings, self.tasks, self.client, reference, self._baseline, self.progress, self.machines
+            self.settings, self.tasks, self.client, reference, self._baseline, self.progress, self.simulate
         )
 
     async def _first_scores(self, reference: Reference) -> pl.DataFrame:
         """Score the first program on every train task, once: what all candidates are compared against."""
-        settings, folder = self.settings, self.path / "conditions" / "first_train"
-        if not folder.exists():
-            self.progress.at("first program on all train tasks")
-            seed = derive(settings.seed, "first_train")
-            tasks, n, label = self.tasks["train"], settings.stages[-1], Label("first", "train")
-            try:
-                batch = await self.simulate(self._first_program(), tasks, n, seed=seed, label=label)
-            except ProgramRejected as error:
-                raise WorkbenchError(
-                    f"The first program was rejected ({error.kind}): {error.reason}"
-                ) from None
-            check_alive(batch)
-            with store.new_folder(folder) as part:
-                store.write_frames(part, frames_of(batch, measured(batch, reference)))
-        episodes = pl.read_parquet(folder / "episodes.parquet")
-        prints = pl.read_parquet(folder / "fingerprints.parquet").join(
-            episodes.select("dialogue_id", "likeness"), on="dialogue_id"
-        )
-        seed, n = derive(settings.seed, "rank"), settings.stages[0]
-        return score_at(prints, episodes, reference, n, seed, settings.lambda_b)
+        settings, program = self.settings, self._first_program()
+
+        def kept(batch: Batch) -> Frames:
+            return frames_of(batch, measured(batch, reference))
+
+        doing, tasks = "first program on all train tasks", self.tasks["train"]
+        try:
+            await self._once("first", doing, program, tasks, settings.stages[-1], kept)
+        except ProgramRejected as error:
+            raise WorkbenchError(f"The first program was rejected ({error.kind}): {error.reason}") from None
+        prints, episodes = (self.run.frame("conditions/first_train", x) for x in ("fingerprints", "episodes"))
+        prints = prints.join(episodes.select("dialogue_id", "likeness"), on="dialogue_id")
+        seed = derive(settings.seed, "rank")
+        return score_at(prints, episodes, reference, settings.stages[0], seed, settings.lambda_b)
 
     def _first_program(self) -> str:
         path = self.path / "program.py"
@@ -380,12 +381,10 @@ class Search:
         return Archive.replay(self.settings, members, self.generation if until is None else until)
 
     def _episodes_left(self) -> int:
-        """Count the episodes that are planned, for the estimate of time; validation is guessed at half."""
-        settings, done = self.settings, self.path / "conditions"
-        total = 0 if (done / "base_train").exists() else len(self._pools["train"])
-        total += 0 if (done / "first_train").exists() else settings.train_tasks * settings.stages[-1]
-        for generation in range(self.generation, settings.generations + 1):
-            each = settings.window * personas_per_task(settings, generation)
-            total += each * (settings.proposals if generation else 1)
-            total += len(self.tasks["validation"]) * settings.stages[-1] // 2
-        return total
+        """Count the episodes that are planned, for the estimate of time."""
+        done = self.path / "conditions"
+        parts = estimate.episodes(self.settings, 0, len(self._pools["train"]), since=self.generation)
+        base, first, *rest = parts.values()
+        base *= not (done / "base_train").exists()
+        first *= not (done / "first_train").exists()
+        return base + first + sum(rest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,7 @@ from workbench.evolve.reflection import reflect
 from workbench.evolve.scoring import Reference, enough, frames_of, measured, rank_of, score_at, terms
 from workbench.evolve.settings import Settings
 from workbench.llm.client import Client, LLMError
-from workbench.simulate.batch import Batch, Label, simulate
-from workbench.simulate.machines import Machines
+from workbench.simulate.batch import Batch, Label
 from workbench.simulate.program import ProgramRejected
 from workbench.simulate.seeds import derive
 from workbench.simulate.tau2 import Task
@@ -36,7 +35,7 @@ class Bench:
     reference: Reference
     baseline: pl.DataFrame
     progress: Progress
-    machines: Machines | None = None
+    simulate: Callable[..., Awaitable[Batch]]
 
 
 @dataclass
@@ -165,16 +164,9 @@ async def _simulate(bench: Bench, trial: Trial, tasks: Sequence[Task], split: st
     """Simulate some tasks and add the rows to the trial's frames; None when the program is refused."""
     bench.progress.at(f"candidate {trial.candidate_id}: {len(tasks)} {split} tasks × {n} personas")
     try:
-        batch = await simulate(
-            trial.program,
-            tasks,
-            n,
-            bench.client,
-            seed=derive(bench.settings.seed, "batch", trial.candidate_id, split),
-            label=Label("search", split, trial.candidate_id),
-            progress=bench.progress.tick,
-            machines=bench.machines,
-        )
+        seed = derive(bench.settings.seed, "batch", trial.candidate_id, split)
+        label = Label("search", split, trial.candidate_id)
+        batch = await bench.simulate(trial.program, tasks, n, seed=seed, label=label)
     except ProgramRejected as error:
         trial.record["reason"] = f"program rejected on {split} tasks ({error.kind}): {error.reason}"
         if split == "train":
