@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from workbench.commands import Add, add_models, answers, print_table, read_text
+from workbench.commands import Add, add_models, print_table, read_text
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def personas(args: argparse.Namespace) -> None:
     from workbench.llm.roles import endpoints
     from workbench.simulate import tau2
     from workbench.simulate.batch import personas_of
-    from workbench.simulate.program import ProgramRejected
+    from workbench.simulate.program import Persona, ProgramRejected
     from workbench.simulate.scenarios import Scenario
     from workbench.simulate.tau2 import Task
 
@@ -137,14 +138,10 @@ def personas(args: argparse.Namespace) -> None:
         raise WorkbenchError(f"The run has no scenario '{args.task}'; it has {', '.join(list(own)[:8])} ….")
     task = own.get(args.task) or tau2.task(args.domain or "retail", args.task)
 
-    async def ask() -> list[Any]:
-        roles = endpoints(args.model, args.base_url)
-        await answers(roles, ("generator",))
-        client = Client(roles)
-        try:
+    async def ask() -> list[Persona]:
+        async with aclosing(Client(endpoints(args.model, args.base_url))) as client:
+            await client.check(("generator",))
             return await personas_of(source, task, args.n, client, args.seed, tries=1)
-        finally:
-            await client.aclose()
 
     try:
         found = loop.run(ask())
@@ -152,20 +149,20 @@ def personas(args: argparse.Namespace) -> None:
         raise WorkbenchError(f"The program was rejected ({error.kind}): {error.reason}") from None
     except LLMError as error:
         raise WorkbenchError(f"{error.reason}.") from None
-    records = [
-        {
-            "persona_id": p.persona_id,
-            "description": p.description,
-            "axis_placement": p.axis_placement,
-            "reasoning": p.reasoning,
-            "expanded_instruction": p.policy,
-        }
-        for p in found
-    ]
     if args.json:
+        records = [
+            {
+                "persona_id": p.persona_id,
+                "description": p.description,
+                "axis_placement": p.axis_placement,
+                "reasoning": p.reasoning,
+                "expanded_instruction": p.policy,
+            }
+            for p in found
+        ]
         print(json.dumps(records, indent=2, ensure_ascii=False))
         return
-    for record in records:
-        placed = ", ".join(f"{a} {'yes' if on else 'no'}" for a, on in record["axis_placement"].items())
-        print(f"{record['persona_id']}  {record['description']}\n  axes: {placed or 'none'}")
-        print(f"  why: {record['reasoning']}\n  policy: {record['expanded_instruction']}\n")
+    for p in found:
+        placed = ", ".join(f"{a} {'yes' if on else 'no'}" for a, on in p.axis_placement.items())
+        print(f"{p.persona_id}  {p.description}\n  axes: {placed or 'none'}")
+        print(f"  why: {p.reasoning}\n  policy: {p.policy}\n")

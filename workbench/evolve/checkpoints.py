@@ -106,10 +106,9 @@ def union(checkpoints: Sequence[Path], path: Path, missing: list[str]) -> tuple[
 def artifacts(record: Json) -> Json:
     """Return what an evaluation left beside its scores: a JSON object kept as text."""
     try:
-        found = json.loads(record.get("artifacts_json") or "{}")
+        return as_dict(json.loads(record.get("artifacts_json") or "{}"))
     except (TypeError, ValueError):
         return {}
-    return as_dict(found)
 
 
 def load(path: Path) -> Json | None:
@@ -141,6 +140,11 @@ def as_dict(value: Any) -> Json:
 def as_list(value: Any) -> list[Any]:
     """Return a JSON list, empty where there is none."""
     return value if isinstance(value, list) else []
+
+
+def as_dicts(value: Any) -> list[Json]:
+    """Return the JSON objects of a list."""
+    return [item for item in as_list(value) if isinstance(item, dict)]
 
 
 def as_number(value: Any) -> float | None:

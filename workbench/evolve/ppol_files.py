@@ -15,6 +15,7 @@ from workbench.evolve.checkpoints import (
     Json,
     Node,
     as_dict,
+    as_dicts,
     as_list,
     as_number,
     as_text,
@@ -72,8 +73,7 @@ def _count(node: Node) -> float | None:
 
 def log_tasks(node: Node) -> list[Json]:
     """Return the tasks in a program's log."""
-    tasks = (node.log or {}).get("tasks")
-    return [t for t in tasks if isinstance(t, dict)] if isinstance(tasks, list) else []
+    return as_dicts((node.log or {}).get("tasks"))
 
 
 def tasks_of(node: Node, config: Json) -> list[str]:
@@ -89,36 +89,27 @@ def people_of(node: Node, candidate_id: str, config: Json) -> dict[str, pl.DataF
     """Return personas and episodes of a program's log; ppol keeps P(human) of a conversation, not its text."""
     personas, episodes = [], []
     for task_id, task in zip(tasks_of(node, config), log_tasks(node), strict=True):
-        found = [p for p in as_list(task.get("personas")) if isinstance(p, dict)]
+        found = as_dicts(task.get("personas"))
         # ppol pairs personas with what finished in order: once an episode is lost, the pairs are off.
         whole = len(found) == as_number(node.metrics.get("n_personas_per_task"))
         for i, person in enumerate(found):
             name = as_text(person.get("persona_id")) or f"p{i + 1}"
             placed = as_dict(person.get("axis_placement"))
-            shared: Json = {
-                "candidate_id": candidate_id,
-                "task_id": task_id,
-                "persona_id": name,
-                "split": "train",
+            ids = {"candidate_id": candidate_id, "task_id": task_id, "persona_id": name, "split": "train"}
+            told: Json = {
+                "description": as_text(person.get("description")),
+                "reasoning": as_text(person.get("reasoning")),
+                "axis_placement": [{"axis": str(a), "on": on is True} for a, on in placed.items()],
+                "policy": as_text(person.get("expanded_instruction")),
             }
-            personas.append(
-                shared
-                | {
-                    "description": as_text(person.get("description")),
-                    "reasoning": as_text(person.get("reasoning")),
-                    "axis_placement": [{"axis": str(a), "on": on is True} for a, on in placed.items()],
-                    "policy": as_text(person.get("expanded_instruction")),
-                }
-            )
-            episodes.append(
-                shared
-                | {
-                    "dialogue_id": f"{candidate_id}|train|{task_id}|{name}|{i}",
-                    "condition": "search",
-                    "n_personas": len(found),
-                    "likeness": as_number(person.get("human_likeness")) if whole else None,
-                }
-            )
+            result: Json = {
+                "dialogue_id": f"{candidate_id}|train|{task_id}|{name}|{i}",
+                "condition": "search",
+                "n_personas": len(found),
+                "likeness": as_number(person.get("human_likeness")) if whole else None,
+            }
+            personas.append(ids | told)
+            episodes.append(ids | result)
     frames = {"personas": pl.DataFrame(personas, schema=PERSONAS)}
     return (frames | {"episodes": pl.DataFrame(episodes, schema=EPISODES)}) if episodes else {}
 
@@ -133,17 +124,16 @@ def references(target: Path, config: Json, root: Path | None, missing: list[str]
     """Write people and base simulator as ppol measured them; return the domain that it names."""
     people = _beside(config.get("human_reference_path"), root)
     prints = load(people.with_name(f"{people.stem}.individual.json")) if people else None
-    rows: list[Json] = [
+    rows = [
         {"dialogue_id": f"person {i + 1}", "source": "ppol reference", "split": "train"} | _features(row)
-        for i, row in enumerate(as_list((prints or {}).get("fingerprints")))
-        if isinstance(row, dict)
+        for i, row in enumerate(as_dicts((prints or {}).get("fingerprints")))
     ]
     if not rows:
         missing.append("the people it was measured against")
     store.write_frames(made(target / "reference"), {"humans": pl.DataFrame(rows, schema=HUMANS)})
     baseline = _beside(config.get("baseline_path"), root)
     found = load(baseline) if baseline else None
-    runs = [e for e in as_list((found or {}).get("episodes")) if isinstance(e, dict)]
+    runs = as_dicts((found or {}).get("episodes"))
     domain = as_text((load(people) or {}).get("domain")) if people else ""
     if not runs:
         missing.append("the base simulator")
@@ -154,14 +144,12 @@ def references(target: Path, config: Json, root: Path | None, missing: list[str]
 
 def _baseline(runs: Sequence[Json], domain: str) -> dict[str, pl.DataFrame]:
     trials: Counter[str] = Counter()
-    episodes: list[Json] = []
-    turns: list[Json] = []
-    prints: list[Json] = []
+    episodes, turns, prints = [], [], []
     for run in runs:
         task_id = as_text(run.get("task_id"))
-        trial = trials[task_id]
+        trial = f"trial{trials[task_id]:02d}"
         trials[task_id] += 1
-        key = f"base|train|{task_id}|trial{trial:02d}"
+        key = f"base|train|{task_id}|{trial}"
         success, reward = run.get("success"), as_number(run.get("reward"))
         episodes.append(
             {
@@ -169,14 +157,14 @@ def _baseline(runs: Sequence[Json], domain: str) -> dict[str, pl.DataFrame]:
                 "condition": "base",
                 "split": as_text(run.get("split")) or "train",
                 "task_id": task_id,
-                "persona_id": f"trial{trial:02d}",
+                "persona_id": trial,
                 "reward": reward,
                 "success": success if isinstance(success, bool) else None,
             }
         )
         if isinstance(run.get("fingerprint"), dict):
             prints.append({"dialogue_id": key} | _features(run["fingerprint"]))
-        for turn, message in enumerate(m for m in as_list(run.get("trajectory")) if isinstance(m, dict)):
+        for turn, message in enumerate(as_dicts(run.get("trajectory"))):
             said = {"role": as_text(message.get("role")), "content": as_text(message.get("content"))}
             about = {"dialogue_id": key, "turn": turn, "source": "base", "domain": domain, "task_id": task_id}
             turns.append(about | said | {"reward": reward})

@@ -40,14 +40,12 @@ class Own:
 
     def settle(self, settings: Settings) -> Settings:
         """Note in the settings what is brought, by content or name, so that a resumed run is the same."""
-        found: dict[str, Any] = {}
-        if self.tasks:
-            found["tasks"] = scenarios.digest(self.tasks)
-        if self.reference:
-            found["reference"] = own.digest(self.reference)
-        if self.agent:
-            found["agent"] = self.agent if isinstance(self.agent, str) else Agent(self.agent).name
-        return replace(settings, **found)
+        return replace(
+            settings,
+            tasks=scenarios.digest(self.tasks) if self.tasks else settings.tasks,
+            reference=own.digest(self.reference) if self.reference else settings.reference,
+            agent=Agent(self.agent).name if callable(self.agent) else self.agent or settings.agent,
+        )
 
     def pools(self, settings: Settings, run: Path | None = None) -> dict[str, list[Task]]:
         """Return the tasks to draw from, of a run that is there or of one to be made, played by the agent's function.
@@ -107,7 +105,7 @@ def create(
         )
     chosen = choose_tasks(settings, brought.pools(settings))
     people = _people(settings.domain, brought.reference)
-    program = branch[0].program(branch[1]) if branch else None
+    program = branch[0].program(branch[1]) if branch else None  # told before anything is written
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)
     lock.enter_context(store.writer(path))
@@ -118,12 +116,12 @@ def create(
     if brought.tasks:
         with writing(path):
             shutil.copyfile(brought.tasks, path / "tasks.jsonl")
-    plain = settings.as_json()
     origin: dict[str, Any] = {}
     if branch and program is not None:
         with writing(path):
             (path / "program.py").write_text(program)
         origin = {"branched_from": {"run_id": branch[0].run_id, "candidate_id": branch[1]}}
+    plain = settings.as_json()
     steady = {k: v for k, v in plain.items() if k not in store.MAY_CHANGE}
     name = json.dumps([steady, origin, workbench.__version__], sort_keys=True)
     info = origin | {
