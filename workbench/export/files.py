@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from workbench.disk import replacing
 from workbench.errors import WorkbenchError
 
 
@@ -37,31 +38,20 @@ def put(files: Mapping[Path, str]) -> list[Path]:
     WorkbenchError
         When a place cannot be written, or is no place for a file: a folder, a pipe, a device.
     """
-    parts: dict[Path, Path] = {}
     path = Path()
     try:
-        for path, text in files.items():
-            if path.exists() and not path.is_file():
-                raise WorkbenchError(f"'{path}' is a {_kind(path)}; name a file to write.")
-            target = path.resolve()  # a link stays a link
-            target.parent.mkdir(parents=True, exist_ok=True)
-            parts[target] = target.with_name(f".tmp-{target.name}")
-            parts[target].write_text(text, encoding="utf-8")
-        for target, part in parts.items():
-            part.replace(target)
+        with ExitStack() as together:
+            for path, text in files.items():
+                if path.exists() and not path.is_file():
+                    kind = "folder" if path.is_dir() else "pipe or device"
+                    raise WorkbenchError(f"'{path}' is a {kind}; name a file to write.")
+                path.resolve().parent.mkdir(parents=True, exist_ok=True)
+                together.enter_context(replacing(path)).write_text(text, encoding="utf-8")
     except (OSError, ValueError) as error:  # half a surrogate pair is a ValueError
         raise WorkbenchError(
             f"{path} cannot be written: {getattr(error, 'strerror', None) or error}."
         ) from None
-    finally:
-        for part in parts.values():
-            with suppress(OSError, ValueError):
-                part.unlink()
     return list(files)
-
-
-def _kind(path: Path) -> str:
-    return "folder" if path.is_dir() else "pipe or device"
 
 
 def lines(records: Iterable[Any]) -> str:
