@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 import polars as pl
 
+from workbench.disk import replacing
 from workbench.evolve.run import Run
 from workbench.show.cloud import people_turns
 from workbench.show.embedding import cache_folder
 from workbench.show.markup import button, code, empty, esc, table
 from workbench.show.style import LOOKS, plus_minus, share
 
-NAMES = {"people": "humans"}  # what the panel calls a condition that the views call otherwise
+_LOOKS = {**LOOKS, "people": LOOKS["humans"]}  # the panel says people where the views say humans
 MEASURES = {
     "ngram_auc": "n-gram AUC",
     "embedding_auc": "embedding AUC",
@@ -26,7 +28,7 @@ MEASURES = {
 
 def known(run: Run) -> pl.DataFrame | None:
     """Return the panel of a run as it is evaluated now, where it was computed before."""
-    path = cache_folder() / "panels" / f"{_key(run)}.parquet"
+    path = _place(run)
     return pl.read_parquet(path) if path.exists() else None
 
 
@@ -37,17 +39,17 @@ def compute(run: Run) -> pl.DataFrame:
 
     turns = people_turns(run)
     found = run_panel(run, persons=None if turns is None else dossier(turns.collect()))
-    folder = cache_folder() / "panels"
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{_key(run)}.part"
-    found.write_parquet(part)
-    part.replace(part.with_suffix(".parquet"))
+    path = _place(run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as part:
+        found.write_parquet(part)
     return found
 
 
-def _key(run: Run) -> str:
+def _place(run: Run) -> Path:
     about = [run.run_id, run.conditions, people_turns(run) is not None]
-    return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
+    return cache_folder() / "panels" / f"{key}.parquet"
 
 
 def html(run: Run, doing: str) -> str:
@@ -63,7 +65,7 @@ def html(run: Run, doing: str) -> str:
         return f'{head}<div class="bar">{offer}<span class="dim">about half a minute, in the background; then kept</span></div>'
     rows = []
     for r in found.iter_rows(named=True):
-        look = LOOKS[NAMES.get(r["condition"], r["condition"])]
+        look = _LOOKS[r["condition"]]
         marks = "".join(f'<span class="tag bad">{esc(m)}</span> ' for m in r["mark"].split("; ") if m)
         likeness = plus_minus(r["human_likeness"], r["human_likeness_low"], r["human_likeness_high"])
         caught = plus_minus(r["forest_auc"], r["forest_auc_low"], r["forest_auc_high"])
@@ -86,6 +88,6 @@ def takeaway(found: pl.DataFrame) -> str:
     parts = []
     for mark, said in (("above people", "above people"), ("below the editor", "below the rule-based editor")):
         those = found.filter(pl.col("mark").str.contains(mark))["condition"].to_list()
-        names = [LOOKS[NAMES.get(c, c)].name for c in those]
+        names = [_LOOKS[c].name for c in those]
         parts.append(f"{', '.join(names)}: {said}" if names else f"none is {said}")
     return f"By human-likeness, {'; '.join(parts)}."

@@ -56,10 +56,9 @@ class Origin:
 
 
 def spans(seeds: Sequence[int]) -> str:
-    """Write seeds as ``seed 7``, ``seeds 1–5`` or ``seeds 1, 2, 7``."""
+    """Write seeds, in order and each once, as ``seed 7``, ``seeds 1–5`` or ``seeds 1, 2, 7``."""
     if len(seeds) == 1:
         return f"seed {seeds[0]}"
-    run = list(range(seeds[0], seeds[-1] + 1)) if seeds else []
-    if len(seeds) > 2 and list(seeds) == run:
+    if len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1:
         return f"seeds {seeds[0]}–{seeds[-1]}"
     return f"seeds {', '.join(map(str, seeds))}" if seeds else "no seed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,8 +102,8 @@ class Table:
     def markdown(self) -> str:
         """Return a Markdown table with its caption below, and every run's id in a comment."""
         heads = self.frame.columns
-        rows = [[self._mark(i, c, _md(v), "**{}**") for c, v in row.items()] for i, row in self._rows()]
-        lines = [heads, ["---:" if self._number(c) else "---" for c in heads], *rows]
+        ruler = ["---:" if self._number(c) else "---" for c in heads]
+        lines = [heads, ruler, *(cells for _, cells in self._rows(heads, _md, "**{}**"))]
         table = "\n".join("| " + " | ".join(row) + " |" for row in lines)
         comment = f"\n<!-- {json.dumps(self.origin.record())} -->\n" if self.origin else ""
         return f"{table}\n\n{_md(self.caption)}\n{comment}"
@@ -115,22 +116,19 @@ class Table:
         columns = [c for c in self.frame.columns if c != self.group]
         head = " & ".join(map(latex, columns)) + r" \\"
         body: list[str] = []
-        last = None
-        for i, row in self._rows():
-            if self.group and row[self.group] != last:
-                last = row[self.group]
+        for block, cells in self._rows(columns, latex, r"\textbf{{{}}}"):
+            if block is not None:
                 body += [r"\addlinespace"] * bool(body)
-                body.append(rf"\multicolumn{{{len(columns)}}}{{l}}{{\emph{{{latex(last)}}}}} \\*")
-            cells = [self._mark(i, c, latex(row[c]), r"\textbf{{{}}}") for c in columns]
+                body.append(rf"\multicolumn{{{len(columns)}}}{{l}}{{\emph{{{latex(block)}}}}} \\*")
             body.append(" & ".join(cells) + r" \\")
         kinds = "".join("r" if self._number(c) else "l" for c in columns)
         comment = f"% {json.dumps(self.origin.record())}\n" if self.origin else ""
         label = rf"\caption[{latex(self.title)}]{{{latex(self.caption)}}}\label{{tab:{self.name}}}"
         if len(self.frame) >= LONG:
-            long = [r"{\scriptsize\setlength{\tabcolsep}{3pt}", rf"\begin{{longtable}}{{{kinds}}}", label + r"\\",
-                    r"\toprule", head, r"\midrule", r"\endfirsthead", r"\toprule", head, r"\midrule", r"\endhead",
-                    r"\bottomrule", r"\endfoot", *body, r"\end{longtable}}"]  # fmt: skip
-            return comment + "\n".join(long) + "\n"
+            lines = [r"{\scriptsize\setlength{\tabcolsep}{3pt}", rf"\begin{{longtable}}{{{kinds}}}", label + r"\\",
+                     r"\toprule", head, r"\midrule", r"\endfirsthead", r"\toprule", head, r"\midrule", r"\endhead",
+                     r"\bottomrule", r"\endfoot", *body, r"\end{longtable}}"]  # fmt: skip
+            return comment + "\n".join(lines) + "\n"
         width = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
         lines = [r"\begin{table}[tp]", r"\centering\footnotesize", label, width,
                  rf"\begin{{tabular}}{{{kinds}}}", r"\toprule", head, r"\midrule", *body,
@@ -143,15 +141,14 @@ class Table:
     def html(self) -> str:
         """Return the table as HTML, escaped, its caption below."""
         columns = [c for c in self.frame.columns if c != self.group]
-        kind = {c: ' class="n"' if self._number(c) else "" for c in columns}
-        body, last = [], None
-        for i, row in self._rows():
-            if self.group and row[self.group] != last:
-                last = row[self.group]
-                body.append(f'<tr class="group"><th colspan="{len(columns)}">{esc(last)}</th></tr>')
-            cells = (f"<td{kind[c]}>{self._mark(i, c, esc(row[c]), '<b>{}</b>')}</td>" for c in columns)
-            body.append(f"<tr>{''.join(cells)}</tr>")
-        head = "".join(f"<th{kind[c]}>{esc(c)}</th>" for c in columns)
+        kinds = [' class="n"' if self._number(c) else "" for c in columns]
+        body = []
+        for block, cells in self._rows(columns, esc, "<b>{}</b>"):
+            if block is not None:
+                body.append(f'<tr class="group"><th colspan="{len(columns)}">{esc(block)}</th></tr>')
+            line = "".join(f"<td{kind}>{cell}</td>" for kind, cell in zip(kinds, cells, strict=True))
+            body.append(f"<tr>{line}</tr>")
+        head = "".join(f"<th{kind}>{esc(c)}</th>" for kind, c in zip(kinds, columns, strict=True))
         return (
             f'<figure class="table" id="{self.name}"><div class="wide"><table><thead><tr>{head}</tr></thead>'
             f"<tbody>{''.join(body)}</tbody></table></div><figcaption>{esc(self.caption)}</figcaption></figure>"
@@ -164,22 +161,24 @@ class Table:
         cells = [c for c in self.frame[column].to_list() if c]
         return bool(cells) and all(_NUMBER.match(c) for c in cells)
 
-    def _rows(self) -> list[tuple[int, dict[str, str]]]:
-        return list(enumerate(self.frame.fill_null("").iter_rows(named=True)))
-
-    def _mark(self, row: int, column: str, text: str, how: str) -> str:
-        return how.format(text) if (row, column) in self.bold and text else text
+    def _rows(
+        self, columns: Sequence[str], escape: Callable[[str], str], bold: str
+    ) -> Iterator[tuple[str | None, list[str]]]:
+        """Yield the escaped cells of each row, and the name of its block where one begins."""
+        last = None
+        for i, row in enumerate(self.frame.fill_null("").iter_rows(named=True)):
+            block = row[self.group] if self.group else None
+            cells = [bold.format(escape(row[c])) if (i, c) in self.bold else escape(row[c]) for c in columns]
+            yield (block if block != last else None), cells
+            last = block
 
 
 def latex(text: Any) -> str:
     """Escape a text for LaTeX (T1 fonts, UTF-8); what they lack is written as [U+XXXX], so that any text compiles."""
 
     def one(char: str) -> str:
-        if char in _LATEX:
-            return _LATEX[char]
-        return (
-            char if char.isprintable() and (char.isascii() or "À" <= char <= "ÿ") else f"[U+{ord(char):04X}]"
-        )
+        known = char.isprintable() and (char.isascii() or "À" <= char <= "ÿ")
+        return _LATEX.get(char, char if known else f"[U+{ord(char):04X}]")
 
     return "".join(map(one, re.sub(r"\s+", " ", str(text))))
 
