@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from workbench import show
 from workbench.cli import main
 from workbench.errors import WorkbenchError
 from workbench.evolve import store
@@ -87,6 +88,33 @@ def test_a_frame_that_is_cut_off_leaves_those_of_the_others(folder: Path) -> Non
     said = run.turns.collect()["dialogue_id"].str.split("|").list.first().unique()
     assert set(whole.drop_nulls()) >= {"0000", "0001", "0002"}
     assert "0000" in said and "0001" not in said
+
+
+@pytest.mark.parametrize("name", ["episodes", "personas"])
+def test_a_frame_that_is_damaged_inside_is_named_where_it_is_read(folder: Path, name: str) -> None:
+    file = folder / "candidates" / "0001" / f"{name}.parquet"
+    content = file.read_bytes()
+    file.write_bytes(content[:4] + b"\xff" * (len(content) // 2) + content[len(content) // 2 + 4 :])
+    run = open_run(folder)
+    for read in (
+        lambda: run.frame("candidates/0001", name),
+        lambda: show.scores(run, what="axes"),
+        lambda: show.persona_map(run),
+    ):
+        with pytest.raises(WorkbenchError, match=rf"0001/{name}\.parquet is corrupt .*restore it"):
+            read()
+
+
+def test_held_out_results_that_are_damaged_are_made_anew(folder: Path) -> None:
+    assert main(["evaluate", str(folder)]) == 0
+    sound, run = store.digest(folder), open_run(folder)
+    cut(folder / "conditions" / "initial" / "episodes.parquet")
+    cut(folder / "conditions" / "humans" / "condition.json")
+    assert sorted(run.damage) == ["conditions/humans", "conditions/initial"]
+    assert set(run.conditions) == {"base", "dp", "evolved"}
+    assert main(["evaluate", str(folder)]) == 0
+    assert run.damage == {}
+    assert store.digest(folder) == sound
 
 
 @pytest.mark.parametrize(

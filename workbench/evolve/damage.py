@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from workbench.errors import WorkbenchError
 from workbench.evolve import store
@@ -27,7 +27,7 @@ _KINDS: dict[Any, Any] = {
 
 
 def opened(path: Path) -> tuple[Mapping[str, Any], Settings | None, str]:
-    """Read a run's ``run.json`` and the settings in it; where that cannot be done, there are none, and a sentence says why.
+    """Read a run's ``run.json`` and the settings in it; where that cannot be done, a sentence says why.
 
     Raises
     ------
@@ -43,41 +43,18 @@ def opened(path: Path) -> tuple[Mapping[str, Any], Settings | None, str]:
             now = f"{who} is setting it up" if who else "start it again with the same command"
             return {}, None, f"The run {path} was begun but has no run.json yet; {now}."
         raise WorkbenchError(f"{file} is missing; is {path} a run directory?")
+    info: Mapping[str, Any] = {}
     try:
         info = store.read_json(file)
+        return info, _settings(info, path), ""
     except WorkbenchError as error:
-        return {}, None, str(error)
-    version = info.get("version")
-    todo = (
-        f"open it with the version that wrote it ({version})"
-        if version
-        else "no version is named that wrote it"
-    )
-    if (format_ := info.get("format")) != store.FORMAT:
-        has = "names no format" if format_ is None else f"has format {format_}"
-        return info, None, f"The run {path} {has}; this version reads format {store.FORMAT}: {todo}."
-    if lacking := [n for n in ("run_id", "version", "created", "settings", "tasks") if n not in info]:
-        return info, None, f"{file} lacks {', '.join(lacking)}: restore it, or {todo}."
-    try:
-        dict(info["tasks"])
-        return info, Settings.from_json(info["settings"]), ""
-    except WorkbenchError as error:
-        return info, None, f"{file} cannot be read: {str(error).rstrip('.')}: {todo}."
-    except (TypeError, ValueError, AttributeError, KeyError) as error:
-        return info, None, f"{file} has a wrong value ({error}): restore it, or {todo}."
+        return info, None, str(error)
 
 
 def read_candidate(folder: Path, schema: Mapping[str, Any], needed: Sequence[str] = SCORED) -> dict[str, Any]:
     """Read a candidate's row; where that cannot be done it has status ``damaged``, the reason, and nothing else.
 
-    Parameters
-    ----------
-    folder
-        The candidate's.
-    schema
-        Names and types of the row's columns.
-    needed
-        Columns that an accepted candidate cannot lack.
+    ``needed`` are columns that an accepted candidate cannot lack.
     """
     try:
         text_of(folder / "program.py")
@@ -137,19 +114,49 @@ def flaws_of(folder: Path, evaluated: bool) -> list[str]:
 
 
 def cut_frames(folder: Path) -> list[str]:
-    """Name the Parquet files of a folder that lack their end, which holds where everything is."""
-    files = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
-    return [f"{file.name} is cut off" for file in files if not is_whole(file)]
+    """Name the Parquet files of a folder that lack their end."""
+    return [f"{file.name} is cut off" for file in sorted(folder.glob("*.parquet")) if not is_whole(file)]
 
 
 def is_whole(file: Path) -> bool:
-    """Tell whether a Parquet file ends as one does; no more is read of it."""
+    """Tell whether a Parquet file has its end, which says where everything is; no more is read of it."""
     try:
-        with file.open("rb") as stream:
-            stream.seek(-4, os.SEEK_END)
-            return stream.read() == b"PAR1"
-    except OSError:  # shorter than that, or no file at all
+        pl.read_parquet_schema(file)
+    except (pl.exceptions.PolarsError, OSError):
         return False
+    return True
+
+
+def scan(files: list[Path]) -> pl.LazyFrame:
+    """Read frames of one kind together, when they are asked for: one damaged inside is seen no earlier, and named."""
+
+    def rows(
+        columns: list[str] | None, where: pl.Expr | None, n: int | None, _batch: int | None
+    ) -> Iterator[pl.DataFrame]:
+        frames = pl.scan_parquet(files, n_rows=n)
+        frames = frames if columns is None else frames.select(columns)
+        try:
+            yield (frames if where is None else frames.filter(where)).collect()
+        except pl.exceptions.PolarsError:
+            for file in files:
+                frame_of(file)
+            raise
+
+    return register_io_source(rows, schema=pl.read_parquet_schema(files[0]))
+
+
+def frame_of(file: Path) -> pl.DataFrame:
+    """Read a frame.
+
+    Raises
+    ------
+    WorkbenchError
+        When it cannot be read.
+    """
+    try:
+        return pl.read_parquet(file)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise WorkbenchError(f"{file} is corrupt ({error}); restore it or start a new run.") from None
 
 
 def told(damage: Mapping[str, Sequence[str]]) -> str:
@@ -159,6 +166,24 @@ def told(damage: Mapping[str, Sequence[str]]) -> str:
         return ""
     more = f"; and {len(all_) - TOLD} more" if len(all_) > TOLD else ""
     return f"Damaged: {'; '.join(all_[:TOLD])}{more}."
+
+
+def _settings(info: Mapping[str, Any], path: Path) -> Settings:
+    file, version, format_ = path / "run.json", info.get("version"), info.get("format")
+    todo = f"open it with the version that wrote it ({version})"
+    todo = todo if version else "no version is named that wrote it"
+    if format_ != store.FORMAT:
+        has = "names no format" if format_ is None else f"has format {format_}"
+        raise WorkbenchError(f"The run {path} {has}; this version reads format {store.FORMAT}: {todo}.")
+    if lacking := [n for n in ("run_id", "version", "created", "settings", "tasks") if n not in info]:
+        raise WorkbenchError(f"{file} lacks {', '.join(lacking)}: restore it, or {todo}.")
+    try:
+        dict(info["tasks"])
+        return Settings.from_json(info["settings"])
+    except WorkbenchError as error:
+        raise WorkbenchError(f"{file} cannot be read: {str(error).rstrip('.')}: {todo}.") from None
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        raise WorkbenchError(f"{file} has a wrong value ({error}): restore it, or {todo}.") from None
 
 
 def _record(folder: Path, schema: Mapping[str, Any], needed: Sequence[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,18 @@ from workbench.evolve.mutation import ATTEMPTS
 from workbench.evolve.settings import Settings
 from workbench.measure import FEATURES
 from workbench.simulate.frames import EPISODES, PERSONAS, TURNS
+from workbench.simulate.seeds import derive
 
 CONDITIONS = ("humans", "base", "dp", "initial", "evolved")
 CONTROLS = ("base_t1",)  # the base simulator with its user at temperature 1
-MADE_ANEW = (
-    *CONDITIONS,
-    *CONTROLS,
-)  # 'workbench evaluate' evaluates a condition again whose files are damaged
+EVALUATED = CONDITIONS + CONTROLS  # what has a record, and is evaluated again where its files are damaged
 FINGERPRINTS: dict[str, Any] = {"dialogue_id": pl.String} | dict.fromkeys(FEATURES, pl.Float64)
+
+
+def _with_ends(*terms: str) -> dict[str, Any]:
+    return {f"{term}{end}": pl.Float64 for term in terms for end in ("", "_low", "_high")}
+
+
 CANDIDATES: dict[str, Any] = {
     "candidate_id": pl.String,
     "parent": pl.String,
@@ -36,23 +41,10 @@ CANDIDATES: dict[str, Any] = {
     "confirmed": pl.Boolean,
     "n_personas": pl.Int32,
     "tasks": pl.List(pl.String),
-    "rank": pl.Float64,
-    "rank_low": pl.Float64,
-    "rank_high": pl.Float64,
-    "fitness": pl.Float64,
-    "fitness_low": pl.Float64,
-    "fitness_high": pl.Float64,
-    "human_likeness": pl.Float64,
-    "human_likeness_low": pl.Float64,
-    "human_likeness_high": pl.Float64,
-    "coverage": pl.Float64,
-    "coverage_low": pl.Float64,
-    "coverage_high": pl.Float64,
+    **_with_ends("rank", "fitness", "human_likeness", "coverage"),
     "lambda_h": pl.Float64,
     "lambda_b": pl.Float64,
-    "success": pl.Float64,
-    "success_low": pl.Float64,
-    "success_high": pl.Float64,
+    **_with_ends("success"),
     "n_episodes": pl.Int32,
     "n_failed": pl.Int32,
     "n_faults": pl.Int32,
@@ -127,6 +119,7 @@ class Run:
                 f"There is no run directory {self.path}; start one with 'workbench evolve --run'."
             )
         self.info, self._settings, self.problem = damage.opened(self.path)
+        self.foreign: Mapping[str, Any] = self.info.get("foreign", {})
 
     def __repr__(self) -> str:
         if self.problem:
@@ -149,19 +142,19 @@ class Run:
     @property
     def place(self) -> str:
         """Where the run is, as it was named; a run of another program is read from a converted copy."""
-        return str(self.info.get("foreign", {}).get("path", self.path))
+        return str(self.foreign.get("path", self.path))
 
     @property
     def missing(self) -> list[str]:
         """What the run of another program does not hold; empty for a run of ours."""
-        return list(self.info.get("foreign", {}).get("missing", []))
+        return list(self.foreign.get("missing", []))
 
     @property
     def lacks(self) -> str:
         """What is missing, as a sentence; empty for a run of ours."""
         if not self.missing:
             return ""
-        return f"A run of {self.info['foreign']['program']}. It lacks: {'; '.join(self.missing)}."
+        return f"A run of {self.foreign['program']}. It lacks: {'; '.join(self.missing)}."
 
     def own(self) -> Run:
         """Return the run itself.
@@ -173,9 +166,9 @@ class Run:
         """
         if self.problem:
             raise WorkbenchError(self.problem)
-        if foreign := self.info.get("foreign"):
+        if self.foreign:
             raise WorkbenchError(
-                f"{foreign['path']} is a run of {foreign['program']}: it can be looked at and exported, not written. "
+                f"{self.place} is a run of {self.foreign['program']}: it can be looked at and exported, not written. "
                 "'workbench export … --format program' takes its best program out."
             )
         return self
@@ -189,7 +182,7 @@ class Run:
             As for ``own``; or what a search builds on is damaged.
         """
         self.own()
-        found = {k: v for k, v in self.damage.items() if k.removeprefix("conditions/") not in MADE_ANEW}
+        found = {k: v for k, v in self.damage.items() if k.removeprefix("conditions/") not in EVALUATED}
         if not found:
             return self
         folder, flaws = next(iter(found.items()))
@@ -208,10 +201,8 @@ class Run:
     @property
     def damage_beside(self) -> dict[str, list[str]]:
         """The same of all but the candidates: of held-out results and the human reference."""
-        found = {
-            f"conditions/{p.name}": damage.flaws_of(p, p.name in MADE_ANEW)
-            for p in self._folders("conditions")
-        }
+        folders = self._folders("conditions")
+        found = {f"conditions/{p.name}": damage.flaws_of(p, p.name in EVALUATED) for p in folders}
         found["reference"] = damage.cut_frames(self.path / "reference")
         return {folder: flaws for folder, flaws in found.items() if flaws}
 
@@ -278,8 +269,9 @@ class Run:
     @property
     def conditions(self) -> dict[str, dict[str, Any]]:
         """What held-out evaluation found, by condition (humans, base, dp, initial, evolved); damaged ones are left out."""
-        done = {p.name: p for p in self._folders("conditions") if not damage.flaws_of(p, p.name in MADE_ANEW)}
-        return {name: store.read_json(done[name] / "condition.json") for name in MADE_ANEW if name in done}
+        folders, damaged = {p.name: p for p in self._folders("conditions")}, self.damage_beside
+        have = [n for n in EVALUATED if n in folders and f"conditions/{n}" not in damaged]
+        return {name: store.read_json(folders[name] / "condition.json") for name in have}
 
     @property
     def best(self) -> str:
@@ -292,13 +284,9 @@ class Run:
         WorkbenchError
             When no candidate has been accepted yet.
         """
-        import random
-
-        from workbench.simulate.seeds import derive
-
         if self.problem:
             raise WorkbenchError(self.problem)
-        if best := self.info.get("foreign", {}).get("best"):
+        if best := self.foreign.get("best"):
             return str(best)
         good = self.candidates.filter(status="accepted")
         if good.is_empty():
@@ -361,18 +349,11 @@ class Run:
         return path
 
     def _scan(self, name: str, schema: Mapping[str, Any]) -> pl.LazyFrame:
-        files = [
-            f
-            for kind in ("candidates", "conditions")
-            for p in self._folders(kind)
-            if damage.is_whole(f := p / f"{name}.parquet")
-        ]
-        return pl.scan_parquet(files) if files else pl.LazyFrame(schema=schema)
+        folders = [*self._folders("candidates"), *self._folders("conditions")]
+        files = [f for p in folders if damage.is_whole(f := p / f"{name}.parquet")]
+        return damage.scan(files) if files else pl.LazyFrame(schema=schema)
 
     def _read(self, path: Path) -> pl.DataFrame:
-        try:
-            return pl.read_parquet(path)
-        except FileNotFoundError:
-            raise WorkbenchError(f"{path} is missing; the run {self.path} has not come that far.") from None
-        except (pl.exceptions.ComputeError, OSError) as error:
-            raise WorkbenchError(f"{path} is corrupt ({error}); restore it or start a new run.") from None
+        if not path.exists():
+            raise WorkbenchError(f"{path} is missing; the run {self.path} has not come that far.")
+        return damage.frame_of(path)
