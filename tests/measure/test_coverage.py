@@ -134,13 +134,6 @@ def test_a_batch_is_scored_task_by_task():
         cloud.by_task(humans)
 
 
-def test_blocks_of_distances_give_what_one_matrix_gives(monkeypatch):
-    humans, others = people(40), people(25, seed=1)
-    whole = wb.coverage(others, humans)
-    monkeypatch.setattr("workbench.measure.coverage._BLOCK", 64)
-    assert wb.coverage(others, humans) == pytest.approx(whole, abs=1e-14)
-
-
 def test_large_sets_are_measured_as_small_ones_are(monkeypatch):
     a, b = people(90, 1), people(70, 2)
     twice = pl.concat([a, b.head(9)])

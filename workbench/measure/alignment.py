@@ -36,20 +36,13 @@ def alignment(fingerprints: pl.DataFrame, humans: pl.DataFrame) -> dict[str, flo
         A side is empty, lacks a feature, or holds a value that is not finite, or the sides name two domains.
     """
     one_domain(fingerprints, humans)
-    means = (
-        points(side, what, at_least=1).mean(axis=0)
-        for side, what in ((fingerprints, "fingerprints"), (humans, "human fingerprints"))
-    )
-    return dict(zip(TERMS, _terms(*means).tolist(), strict=True))
+    simulated = points(fingerprints, "fingerprints", at_least=1).mean(axis=0)
+    people = points(humans, "human fingerprints", at_least=1).mean(axis=0)
+    return dict(zip(TERMS, _terms(simulated, people).tolist(), strict=True))
 
 
 def alignment_interval(
-    fingerprints: pl.DataFrame,
-    humans: pl.DataFrame,
-    *,
-    task: str = "tau2_task_id",
-    resamples: int = 1000,
-    seed: int = 0,
+    fingerprints: pl.DataFrame, humans: pl.DataFrame, *, resamples: int = 1000
 ) -> pl.DataFrame:
     """Give the terms of :func:`alignment` with 95 % intervals from drawing whole tasks, on both sides at once.
 
@@ -63,17 +56,14 @@ def alignment_interval(
     Raises
     ------
     WorkbenchError
-        As :func:`alignment`, or a side lacks the task column.
+        As :func:`alignment`, or a side lacks tau2_task_id.
     """
     one_domain(fingerprints, humans)
-    a, b = (
-        _sums(side, task, what)
-        for side, what in ((fingerprints, "fingerprints"), (humans, "human fingerprints"))
-    )
+    a, b = _sums(fingerprints, "fingerprints"), _sums(humans, "human fingerprints")
     names = sorted(set(a) | set(b))
     nothing = np.zeros(len(FEATURES) + 1)
     tables = [np.array([side.get(name, nothing) for name in names]) for side in (a, b)]
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
     totals = [draws @ table for table in tables]
     usable = (totals[0][:, -1] > 0) & (totals[1][:, -1] > 0)
@@ -83,9 +73,7 @@ def alignment_interval(
     return _table(value, found).with_columns(n_simulated=n[0], n_people=n[1], n_tasks=len(names))
 
 
-def human_ceiling(
-    humans: pl.DataFrame, *, task: str = "tau2_task_id", splits: int = 200, seed: int = 0
-) -> pl.DataFrame:
+def human_ceiling(humans: pl.DataFrame, *, splits: int = 200) -> pl.DataFrame:
     """Set people against people: the alignment of random halves, split by task, with the same marker lists.
 
     Halves hold half the people, so the ceiling is a little low: with more people it would rise.
@@ -100,10 +88,10 @@ def human_ceiling(
     WorkbenchError
         Fewer than two tasks, or as :func:`alignment`.
     """
-    table = np.array(list(_sums(humans, task, "human fingerprints").values()))
+    table = np.array(list(_sums(humans, "human fingerprints").values()))
     if len(table) < 2:
         raise WorkbenchError("the people come from fewer than two tasks: a ceiling needs two halves")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     found = []
     for _ in range(splits):
         order = rng.permutation(len(table))
@@ -134,16 +122,16 @@ def _terms(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.concatenate([parts, parts.mean(axis=-1, keepdims=True)], axis=-1)
 
 
-def _sums(frame: pl.DataFrame, task: str, what: str) -> dict[str, np.ndarray]:
+def _sums(frame: pl.DataFrame, what: str) -> dict[str, np.ndarray]:
     """Sum the features of each task; the last figure is how many dialogues it has."""
-    needs(frame.columns, [task], what, "intervals are clustered by task")
+    needs(frame.columns, ["tau2_task_id"], what, "intervals are clustered by task")
     rows(frame, what)  # checked before features are sorted by
-    frame = frame.sort(task, *FEATURES)
+    frame = frame.sort("tau2_task_id", *FEATURES)
     x = rows(frame, what)
     if not len(x):
         raise WorkbenchError(f"there are 0 {what}: at least 1 are needed")
     sums: dict[str, np.ndarray] = {}
-    for i, name in enumerate(frame[task].cast(pl.String)):
+    for i, name in enumerate(frame["tau2_task_id"].cast(pl.String)):
         key = f"= {name}" if name is not None else f"{what} {i}"
         sums[key] = sums.get(key, 0) + np.append(x[i], 1.0)
     return sums

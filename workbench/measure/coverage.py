@@ -102,7 +102,7 @@ class Cloud:
         return pl.DataFrame(found, schema=schema, orient="row").sort(task)
 
     def equal_n(
-        self, fingerprints: pl.DataFrame, n: int, *, task: str | None = None, draws: int = 50, seed: int = 0
+        self, fingerprints: pl.DataFrame, n: int, *, task: str | None = None, draws: int = 50
     ) -> float:
         """Score subsets of ``n`` fingerprints, averaged: what makes conditions of different size comparable.
 
@@ -114,8 +114,8 @@ class Cloud:
             Fingerprints in a subset; a task (or a population) that has fewer counts with all it has.
         task
             Draw within each task and average over tasks; None draws bundles from the whole population.
-        draws, seed
-            How many subsets of each, and the seed of the draws.
+        draws
+            How many subsets of each.
 
         Returns
         -------
@@ -124,7 +124,7 @@ class Cloud:
         """
         if fingerprints.is_empty():
             return 0.0
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(0)
         parts, means = [fingerprints], []
         if task is not None:
             parts = fingerprints.sort(task).partition_by(task, maintain_order=True)

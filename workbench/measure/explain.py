@@ -52,10 +52,9 @@ def explain(turns: pl.DataFrame | pl.LazyFrame, feature: str) -> pl.DataFrame:
     else:
         counted = pl.lit(True)
     columns = ("turn", "content", text.str.extract_all(TOKEN).alias("tokens"))
+    parts = users.filter(counted).partition_by("dialogue_id", as_dict=True, maintain_order=True)
     rows = []
-    for (name,), part in (
-        users.filter(counted).partition_by("dialogue_id", as_dict=True, maintain_order=True).items()
-    ):
+    for (name,), part in parts.items():
         said = list(part.select(columns).iter_rows())
         content = {turn: text for turn, text, _ in said}
         rows += [

@@ -40,6 +40,10 @@ _DECLINE = r"\b(?:no|not|don't|won't|can't|myself|instead|cancel that|never ?min
 _TABLES = tomllib.loads(FILE.read_text(encoding="utf-8"))["goal"]
 _ACTS, COMMON = (frozenset(_TABLES[name].split()) for name in ("acts", "common"))
 _ASIDE = re.compile(rf"\W*(?:{'|'.join(_TABLES['asides'])})", re.IGNORECASE)
+_CALL = re.compile(
+    r"reason[ _]for[ _]call:(.*?)(?=\n\s*(?:known|unknown|task)[ _]in\w+:|$)", re.IGNORECASE | re.DOTALL
+)
+_CONDITION = re.compile(r"\b(?:if|unless|otherwise|because|since|so that|but|as long as)\b", re.IGNORECASE)
 _ENDINGS = r"^(.{3,}?)(?:ations|ation|ings|ing|edly|ed|ies|es|s|ly|e|y)$"
 
 
@@ -142,8 +146,8 @@ def _left(frame: pl.DataFrame) -> pl.DataFrame:
     asked = text.filter((role == "assistant") & (pl.col("content") != "")).last().str.tail(400)
     final = pl.when(role.last() == "user").then(text.last()).otherwise(pl.lit(""))
     answer = final.str.contains(_CONSENT) & ~final.str.contains(_DECLINE)
-    table = frame.group_by("dialogue_id").agg(unanswered=asked.str.contains(_QUESTION) & answer)
-    return table.with_columns(pl.col("unanswered").fill_null(False))
+    left = (asked.str.contains(_QUESTION) & answer).fill_null(False)
+    return frame.group_by("dialogue_id").agg(unanswered=left)
 
 
 def _goal(frame: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:
@@ -170,8 +174,7 @@ def _goal(frame: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:
     counts = delivered.group_by("dialogue_id").agg(
         goal_pieces=pl.len(), goal_delivered=((pl.col("share") >= _SHARE) & (pl.col("share") > 0)).sum()
     )
-    none = known.select("dialogue_id").join(counts, on="dialogue_id", how="anti")
-    return pl.concat([counts, none.with_columns(goal_pieces=0, goal_delivered=0)], how="vertical_relaxed")
+    return known.select("dialogue_id").join(counts, on="dialogue_id", how="left").fill_null(0)
 
 
 def _stems(content: pl.Expr) -> pl.Expr:
@@ -187,16 +190,10 @@ def pieces(scenario: str) -> tuple[frozenset[str], ...]:
     A piece is a clause that names an act (return, cancel, upgrade, …) and at least one thing; clauses about
     manners, conditions and identity are none, nor is a single common word. Many scenarios have no piece that a rule can find.
     """
-    call = re.search(
-        r"reason[ _]for[ _]call:(.*?)(?=\n\s*(?:known|unknown|task)[ _]in\w+:|$)",
-        scenario,
-        re.IGNORECASE | re.DOTALL,
-    )
+    call = _CALL.search(scenario)
     found = []
-    for clause in re.split(r"(?<=[.;!?])\s+|\n+", call.group(1) if call else scenario):
-        main = re.split(
-            r"\b(?:if|unless|otherwise|because|since|so that|but|as long as)\b", clause, flags=re.IGNORECASE
-        )[0]
+    for clause in re.split(r"(?<=[.;!?])\s+|\n+", call[1] if call else scenario):
+        main = _CONDITION.split(clause)[0]
         words = {
             re.sub(_ENDINGS, r"\1", word)
             for word in (w.strip("'_") for w in re.findall(r"[a-z0-9_']+", main.lower().replace("’", "'")))

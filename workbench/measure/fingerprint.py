@@ -56,7 +56,7 @@ def fingerprint(turns: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
 
 def _plan(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
     """Lay out the whole computation as one lazy query, with what :func:`_check` needs beside the features."""
-    frame = prepared(turns).cache()
+    frame = _prepared(turns).cache()
     said = spoken(frame, TOKEN).cache()
     plain, identifier = ascii_edges(pl.col("content"), IDENTIFIER)
     users = said.with_columns(text=normalize(pl.col("content"))).select(
@@ -94,21 +94,14 @@ def _dialogues(frame: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def checked(frame: pl.LazyFrame) -> pl.DataFrame:
-    """Name the dialogues of a prepared frame, once roles and turn numbers were found to be in order."""
-    table = _dialogues(frame).collect()
-    _check(table)
-    return table.select("dialogue_id")
-
-
 def ordered(turns: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
     """Collect turns in order, refused where :func:`fingerprint` refuses them."""
-    frame = prepared(turns).collect()
-    checked(frame.lazy())
+    frame = _prepared(turns).collect()
+    _check(_dialogues(frame.lazy()).collect())
     return frame
 
 
-def prepared(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
+def _prepared(turns: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
     """Check the columns of turns and put messages in order, numbered by ``row``."""
     frame = turns.lazy()
     columns = frame.collect_schema()

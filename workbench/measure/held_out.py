@@ -17,26 +17,24 @@ from workbench.measure.points import needs, rows
 BINS = 5
 
 
-def scored(
-    forest: Discriminator, people: pl.DataFrame, simulated: pl.DataFrame, *, task: str = "tau2_task_id"
-) -> pl.DataFrame:
-    """Score held-out dialogues of both sides: task, y (1 for people), score = P(human)."""
+def scored(forest: Discriminator, people: pl.DataFrame, simulated: pl.DataFrame) -> pl.DataFrame:
+    """Score held-out dialogues of both sides: task (tau2's), y (1 for people), score = P(human)."""
     sides = []
     for y, frame in ((1, people), (0, simulated)):
-        needs(frame.columns, [task], "fingerprints", "intervals are clustered by task")
-        known = frame.select(pl.col(task).cast(pl.String).alias("task"), pl.lit(y, pl.Int64).alias("y"))
-        sides.append(known.with_columns(score=forest.likeness(frame)))
+        needs(frame.columns, ["tau2_task_id"], "fingerprints", "intervals are clustered by task")
+        task = frame.select(task=pl.col("tau2_task_id").cast(pl.String), y=pl.lit(y, pl.Int64))
+        sides.append(task.with_columns(score=forest.likeness(frame)))
     return pl.concat(sides)
 
 
-def report(table: pl.DataFrame, *, resamples: int = 1000, seed: int = 0) -> dict[str, float]:
+def report(table: pl.DataFrame, *, resamples: int = 1000) -> dict[str, float]:
     """Summarize scored held-out dialogues.
 
     Parameters
     ----------
     table
         From :func:`scored`, both sides present.
-    resamples, seed
+    resamples
         Of the interval of the AUC, which draws whole tasks.
 
     Returns
@@ -57,7 +55,7 @@ def report(table: pl.DataFrame, *, resamples: int = 1000, seed: int = 0) -> dict
         raise WorkbenchError(f"{ones} people of {len(y)} held-out dialogues: a report needs both sides")
     said = score >= 0.5
     hits = int((said & (y == 1)).sum())
-    middle, low, high = auc(table, resamples=resamples, seed=seed)
+    middle, low, high = auc(table, resamples=resamples)
     bins = calibration(table)
     return {
         "n_people": ones,

@@ -38,7 +38,7 @@ def summaries(fingerprints: pl.DataFrame, humans: pl.DataFrame) -> Points:
     return np.clip(_rescale(*means), 0, 1)
 
 
-def support(z: Points, *, rule: str = "paper", seed: int = 0) -> dict[str, float]:
+def support(z: Points, *, rule: str = "paper") -> dict[str, float]:
     """Measure how a population fills the unit cube.
 
     Parameters
@@ -49,8 +49,6 @@ def support(z: Points, *, rule: str = "paper", seed: int = 0) -> dict[str, float
         How the radius of coverage is found. ``paper``: the mean, over Sobol populations of size N, of the smallest radius that
         covers 99 % of random points. ``code``: a multiple (by bisection on [1, 10] to 0.01) of the radius at which N
         balls would just hold the cube's volume, so that one Sobol population covers 99 %.
-    seed
-        Of the random points.
 
     Returns
     -------
@@ -75,7 +73,7 @@ def support(z: Points, *, rule: str = "paper", seed: int = 0) -> dict[str, float
 
     n, k = z.shape
     kappa = _radius(n, k, rule)
-    holes = _holes(z, _probes(k, seed))
+    holes = _holes(z, _probes(k, 0))
     pairs = pdist(z) if n > 1 else np.array([np.nan])
     return {
         "coverage": float((holes < kappa).mean()),
@@ -138,13 +136,14 @@ def _hull(z: Points) -> float:
 
 
 def _divergence(z: Points) -> float:
+    from scipy.stats import entropy
+
     edges, (n, k) = np.linspace(0, 1, BINS + 1), z.shape
     even = np.vstack([_sobol(n, k, seed) for seed in range(POPULATIONS)])
     found = []
     for mine, other in zip(z.T, even.T, strict=True):
         p, q = (np.histogram(side, edges)[0] / len(side) + _LEAST for side in (mine, other))
-        p, q = p / p.sum(), q / q.sum()
-        found.append(float((p * np.log(p / q)).sum()))
+        found.append(float(entropy(p, q)))
     return float(np.mean(found))
 
 

@@ -97,9 +97,7 @@ def summarize(values: pl.Series, tasks: pl.Series | None = None, *, seed: int = 
     return Summary(len(kept), missing, len(sums), float(_ratio(total, n)), float(std), low, high)  # type: ignore[arg-type]
 
 
-def compare(
-    a: pl.DataFrame, b: pl.DataFrame, value: str = "value", *, task: str = "task_id", seed: int = 0
-) -> Comparison:
+def compare(a: pl.DataFrame, b: pl.DataFrame, value: str = "value") -> Comparison:
     """Compare two conditions on the same tasks: a minus b.
 
     A task's episodes are averaged first, so every task weighs the same; tasks that only one side has are
@@ -108,11 +106,9 @@ def compare(
     Parameters
     ----------
     a, b
-        Frames with a task column and a value column, one row an episode (or a task).
-    value, task
-        The names of those columns.
-    seed
-        Of the permutations and the resampling.
+        Frames with task_id and a value column, one row an episode (or a task).
+    value
+        The name of that column.
 
     Returns
     -------
@@ -125,8 +121,13 @@ def compare(
     """
     sides = []
     for name, frame in (("a", a), ("b", b)):
-        needs(frame.columns, (task, value), f"rows of condition {name}", "give both columns' names")
-        table = _table(frame[value], frame[task]).drop_nulls("value")
+        needs(
+            frame.columns,
+            ("task_id", value),
+            f"rows of condition {name}",
+            f"{value} is compared task by task",
+        )
+        table = _table(frame[value], frame["task_id"]).drop_nulls("value")
         sides.append(table.group_by("task").agg(pl.col("value").sort().mean().alias(name)))
     both = sides[0].join(sides[1], on="task").sort("task")
     if len(both) < 2:
@@ -138,9 +139,9 @@ def compare(
     x, y = both["a"].to_numpy(), both["b"].to_numpy()
     gain = x - y
     test = permutation_test(
-        (gain,), _mean, permutation_type="samples", n_resamples=PERMUTATIONS, vectorized=True, rng=seed
+        (gain,), _mean, permutation_type="samples", n_resamples=PERMUTATIONS, vectorized=True, rng=0
     )
-    low, high = _interval((gain,), _mean, seed)
+    low, high = _interval((gain,), _mean, 0)
     spread = float(gain.std(ddof=1))
     mean = float(gain.mean())
     effect = mean / spread if spread > 0 else float(np.sign(mean)) * float("inf") if mean else 0.0

@@ -10,7 +10,7 @@ import polars as pl
 
 from workbench.errors import WorkbenchError
 from workbench.measure.alignment import dice
-from workbench.measure.fingerprint import checked, prepared, repeating, spoken
+from workbench.measure.fingerprint import ordered, repeating, spoken
 from workbench.measure.lexicon import lexicon, normalize
 from workbench.measure.points import rows
 from workbench.measure.reference import SURVEY
@@ -55,7 +55,7 @@ def fingerprint_usi(turns: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
     WorkbenchError
         As :func:`workbench.measure.fingerprint.fingerprint`.
     """
-    frame = prepared(turns)
+    frame = ordered(turns).lazy()
     text = pl.col("text")
     said = spoken(frame, _WORD).filter(pl.col("content").str.strip_chars() != "")
     marked = said.with_columns(text=normalize(pl.col("content"))).select(
@@ -85,12 +85,9 @@ def fingerprint_usi(turns: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
         opening_words=words.first().cast(pl.Float64),
     )
     again = repeating(said, _OFTEN).select("dialogue_id", repeat=pl.lit(1.0))
-    table = checked(frame).join(
-        found.join(again, on="dialogue_id", how="left").collect(), on="dialogue_id", how="left"
-    )
-    return table.select("dialogue_id", pl.col(USI_FEATURES).cast(pl.Float64).fill_null(0.0)).sort(
-        "dialogue_id"
-    )
+    table = frame.select("dialogue_id").unique().join(found, on="dialogue_id", how="left")
+    table = table.join(again, on="dialogue_id", how="left").sort("dialogue_id")
+    return table.select("dialogue_id", pl.col(USI_FEATURES).cast(pl.Float64).fill_null(0.0)).collect()
 
 
 def dice_usi(simulated: pl.DataFrame, people: pl.DataFrame, *, task: str = "task_id") -> dict[str, float]:
@@ -100,13 +97,9 @@ def dice_usi(simulated: pl.DataFrame, people: pl.DataFrame, *, task: str = "task
         raise WorkbenchError(
             "the two sides share no task: the index compares people and simulators task by task"
         )
-    means = [
-        np.sort(rows(side.filter(pl.col(task).is_in(shared)), "fingerprints", USI_FEATURES), axis=0).mean(
-            axis=0
-        )
-        for side in (simulated, people)
-    ]
-    ratio = dict(zip(USI_FEATURES, dice(*means), strict=True))
+    known = (side.filter(pl.col(task).is_in(shared)) for side in (simulated, people))
+    sides = (np.sort(rows(side, "fingerprints", USI_FEATURES), axis=0) for side in known)
+    ratio = dict(zip(USI_FEATURES, dice(*(side.mean(axis=0) for side in sides)), strict=True))
     return {
         name: 100 * float(np.mean([ratio[f] for f in features])) for name, features in USI_DIMENSIONS.items()
     }
@@ -155,18 +148,12 @@ def calibration_error(
 
 def pooled_difficulty(runs: pl.DataFrame, *, task: str = "task_id", at_least: int = 10) -> dict[str, float]:
     """Give each task's success rate over all runs, where there are enough of them."""
-    known = runs.filter(pl.col("reward").is_not_null())
-    rates = (
-        known.group_by(task)
-        .agg(rate=(pl.col("reward") > 0).mean(), n=pl.len())
-        .filter(pl.col("n") >= at_least)
-    )
+    known = runs.filter(pl.col("reward").is_not_null()).group_by(task)
+    rates = known.agg(rate=(pl.col("reward") > 0).mean(), n=pl.len()).filter(pl.col("n") >= at_least)
     return dict(rates.sort(task).select(task, "rate").iter_rows())
 
 
-def survey_agreement(
-    simulated: pl.DataFrame, people: pl.DataFrame, *, task: str = "task_id", seed: int = 42
-) -> float:
+def survey_agreement(simulated: pl.DataFrame, people: pl.DataFrame) -> float:
     """Compare survey answers of the same tasks: 100 (1 - mean gap), answers scaled to 0-1 by their question's levels.
 
     Mean over each person's answered questions, then over people. A question that the simulator left out gets a random level.
@@ -174,33 +161,26 @@ def survey_agreement(
     Parameters
     ----------
     simulated, people
-        Frames with the task and the columns ``survey_*`` of :func:`workbench.measure.reference.humans` (a level
+        Frames with ``task_id`` and the columns ``survey_*`` of :func:`workbench.measure.reference.humans` (a level
         counted from 0, or null). Several simulated rows of a task are averaged.
-    task
-        Name of the task column.
-    seed
-        Of the random levels.
 
     Raises
     ------
     WorkbenchError
         No task was answered on both sides.
     """
-    rng = random.Random(seed)
+    rng = random.Random(42)
     levels = {f"survey_{item}": len(options) - 1 for item, options in SURVEY.items()}
-    answers = (
-        simulated.sort(task)
-        .group_by(task, maintain_order=True)
-        .agg(pl.col(list(levels)).mean().name.suffix("_s"))
-    )
-    both = people.sort(task, "dialogue_id").join(answers, on=task, maintain_order="left")
+    answers = simulated.sort("task_id").group_by("task_id", maintain_order=True)
+    given = answers.agg(pl.col(list(levels)).mean().name.suffix("_s"))
+    both = people.sort("task_id", "dialogue_id").join(given, on="task_id", maintain_order="left")
     found = []
     for row in both.iter_rows(named=True):
         gaps = []
         for name, top in levels.items():
             if row[name] is not None:
-                given = rng.randint(0, top) if row[f"{name}_s"] is None else row[f"{name}_s"]
-                gaps.append(abs(given - row[name]) / top)
+                level = rng.randint(0, top) if row[f"{name}_s"] is None else row[f"{name}_s"]
+                gaps.append(abs(level - row[name]) / top)
         if gaps:
             found.append(1 - sum(gaps) / len(gaps))
     if not found:

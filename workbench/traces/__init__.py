@@ -12,23 +12,13 @@ import numpy as np
 import polars as pl
 
 from workbench.errors import WorkbenchError
-from workbench.traces import (
-    inspect_log,
-    own,
-    ppol,
-    realusersim,
-    sdialog,
-    tau2,
-    tau_bench,
-    tau_usi,
-)
-from workbench.traces.dialogue import ROLES, About, Dialogue, DroppedError, Json
+from workbench.traces import inspect_log, own, ppol, realusersim, sdialog, tau2, tau_bench, tau_usi
+from workbench.traces.dialogue import About, Dialogue, DroppedError, Json
 from workbench.traces.files import records
 from workbench.traces.numbering import tau2_task_id
 
 __all__ = [
     "FORMATS",
-    "ROLES",
     "SCHEMA",
     "Report",
     "batches",
@@ -53,23 +43,10 @@ SCHEMA: dict[str, type[pl.DataType]] = {
 }
 """Columns of the turns frame, in order."""
 
-FORMATS: tuple[ModuleType, ...] = (
-    inspect_log,
-    tau_usi,
-    tau_bench,
-    tau2,
-    ppol,
-    realusersim,
-    sdialog,
-    own,
-)
+FORMATS: tuple[ModuleType, ...] = (inspect_log, tau_usi, tau_bench, tau2, ppol, realusersim, sdialog, own)
 """The formats, each a module with ``NAME``, ``WHOSE``, ``fits(record)`` and ``read(record, about)``; the first that fits reads."""
 
-_OTHERS = {
-    "assistant": "the agent",
-    "tool": "what tools answered, unheard by the user",
-    "system": "prompts",
-}
+_OTHERS = {"assistant": "the agent", "tool": "what tools answered, unheard by the user", "system": "prompts"}
 
 
 @dataclass

@@ -20,8 +20,6 @@ _ALIASES = {
     "developer": "system",
 }
 _ENDINGS = {"###STOP###": "stop", "###TRANSFER###": "transfer", "###OUT-OF-SCOPE###": "out_of_scope"}
-COMMAND = "commands to a program, no speech"
-BESIDE = "texts beside a tool call, which the user never sees"
 
 
 class DroppedError(Exception):
@@ -91,7 +89,7 @@ def speech(messages: Any, where: str, lost: Counter[str]) -> list[Message]:
         if message.get("tool_calls") or any("tool_use" in str(part.get("type")) for part in parts):
             lost["tool calls, which are no speech"] += 1
             texts = [str(part["text"]) for part in parts if "text" in part] if listed else [content(value)]
-            lost[BESIDE] += any(text.strip() for text in texts)
+            lost["texts beside a tool call, which the user never sees"] += any(t.strip() for t in texts)
         else:
             found.append((role, content(value)))
     return found

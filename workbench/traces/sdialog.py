@@ -8,10 +8,7 @@ from typing import Any
 from workbench.traces.dialogue import About, Dialogue, DroppedError, Json, at, text_of
 
 NAME = "SDialog dialogues"
-WHOSE = {
-    "user": "the customer, by the speakers' names and personas",
-    "assistant": "the other speaker",
-}
+WHOSE = {"user": "the customer, by the speakers' names and personas", "assistant": "the other speaker"}
 
 _AGENT = re.compile(
     r"agent|assistant|system|\bbot\b|chatbot|support|operator|advis[eo]r|clerk|represent|doctor|nurse|staff|\bai\b",

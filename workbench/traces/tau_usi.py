@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from workbench.traces.dialogue import (
-    COMMAND,
     About,
     Dialogue,
     DroppedError,
@@ -22,6 +21,7 @@ NAME = "tau-usi"
 WHOSE = {"user": "a real person playing a tau-bench customer", "assistant": "the LLM agent: speech only"}
 TERMS = "tau-usi: research and evaluation only, never for training a language model"
 
+_COMMAND = "commands to a program, no speech"
 _KEY = re.compile(r"(?P<domain>.+?)[_-](?P<task>\d+)(?:_ann\d+)?")
 _BLOCK = re.compile(r"<\|(\w+)\|>(.*?)(?:<\|/\1\|>|$)|<function=.*?(?:</function>|$)", re.DOTALL)
 _STRAY = re.compile(r"</?(?:commentary|analysis|final)>")  # of the agent's own markup
@@ -99,10 +99,10 @@ def _typed(text: str, dialogue: Dialogue) -> tuple[str, bool]:
         whole = _STOP.fullmatch(plain) if not said or {"/", "\\"} & set(plain) else None
         stop = whole or _STOP_AFTER.search(plain)
         if stop:
-            dialogue.lost[COMMAND] += 1
+            dialogue.lost[_COMMAND] += 1
             return "\n".join([*said, *([plain[: stop.start()]] if stop.start() else [])]).strip(), True
         if re.match(r"\\\w+", plain):
-            dialogue.lost[COMMAND] += 1
+            dialogue.lost[_COMMAND] += 1
         else:
             said.append(line)
     return "\n".join(said).strip(), False
