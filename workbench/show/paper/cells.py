@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import polars as pl
 
 from workbench.show.origin import Origin, spans
-from workbench.show.style import LOOKS
-from workbench.show.typeset import plain
+from workbench.show.tables import NAMES, Row, spread
+from workbench.show.typeset import Table, plain
 
 SURE = 0.05
-_NAMES = {condition: look.name for condition, look in LOOKS.items()}
-Row = Mapping[str, Any]
+Cell = Callable[[Row], str]
+"""Makes a cell of a table from a row of a frame."""
 
 
 def origin_of(matrix: Any) -> Origin:
@@ -25,12 +25,24 @@ def origin_of(matrix: Any) -> Origin:
                   str(info["date"])[:10], bool(info["rehearsed"]))  # fmt: skip
 
 
-def spread(row: Row, name: str, digits: int = 3) -> str:
-    """Write a mean with its deviation over seeds; the mean alone where one seed has none, nothing where there is none."""
-    value, std = row.get(name), row.get(f"{name}_std")
-    if value is None:
-        return ""
-    return f"{value:.{digits}f}" if std is None else f"{value:.{digits}f} ± {std:.{digits}f}"
+def sheet(
+    name: str, title: str, found: pl.DataFrame, columns: Mapping[str, Cell], note: str, origin: Origin
+) -> Table:
+    """Write a frame as a table, whose first column heads blocks; without rows, one that says so."""
+    rows = [{head: cell(row) for head, cell in columns.items()} for row in found.to_dicts()]
+    first, second, *_ = columns
+    frame = pl.DataFrame(rows or [{first: "none", second: "none"}], schema=dict.fromkeys(columns, pl.String))
+    return Table(name, title, frame, note.strip(), origin, group=first, data=found)
+
+
+def mean(name: str, digits: int = 3) -> Cell:
+    """Write means with their deviation over seeds."""
+    return lambda row: spread(row, name, digits)
+
+
+def counted(name: str) -> Cell:
+    """Write counts; a dash where nothing was counted."""
+    return lambda row: "–" if row[name] is None else f"{row[name]:,.0f}"
 
 
 def seeds(row: Row) -> str:
@@ -41,8 +53,8 @@ def seeds(row: Row) -> str:
 
 
 def absent(row: Row) -> str:
-    """Say why a row has no numbers."""
-    return "not run" if row["planned"] else "not planned"
+    """Say why a row has no numbers; nothing where it has."""
+    return "" if row["seeds"] else "not run" if row["planned"] else "not planned"
 
 
 def where(row: Row) -> str:
@@ -50,19 +62,14 @@ def where(row: Row) -> str:
     return f"{row['domain']} · {row['simulator']}"
 
 
-def name(condition: str) -> str:
-    """Name a condition."""
-    return _NAMES.get(condition, condition)
+def condition(row: Row) -> str:
+    """Name a row's condition."""
+    return NAMES[row["condition"]]
 
 
 def search(row: Row) -> str:
     """Name a search."""
     return str(row["search"]).replace("_", " ")
-
-
-def count_of(value: float | None) -> str:
-    """Write a count; a dash where it was not counted."""
-    return "–" if value is None else f"{value:,.0f}"
 
 
 def signed(value: float, digits: int = 3) -> str:
@@ -103,14 +110,7 @@ def missing(cells: pl.DataFrame) -> str:
     )
     parts = []
     for (place, reason), part in gone.group_by("place", "reason", maintain_order=True):
-        what = ", ".join(name(c) for c in part["condition"].unique(maintain_order=True))
+        what = ", ".join(NAMES[c] for c in part["condition"].unique(maintain_order=True))
         said = f": {plain(reason, 120).rstrip('.')}" if reason else ""
         parts.append(f"{place}, {spans(part['seed'].unique().sort().to_list())} ({what}){said}")
     return f"Not there: {'; '.join(parts)}." if parts else ""
-
-
-def framed(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> pl.DataFrame:
-    """Return rows as a frame of text; without rows, one that says so."""
-    return pl.DataFrame(
-        list(rows) or [{columns[0]: "none", columns[1]: "none"}], schema=dict.fromkeys(columns, pl.String)
-    )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from workbench.errors import WorkbenchError
@@ -29,7 +31,7 @@ METHODS = {
 }
 """The paper's names of conditions."""
 
-_ORDER = pl.col("condition").replace_strict({c: i for i, c in enumerate(LOOKS)}, default=len(LOOKS))
+ORDER = pl.col("condition").replace_strict({c: i for i, c in enumerate(LOOKS)})
 
 
 def main(matrix: Any, *, equal_n: bool) -> pl.DataFrame:
@@ -43,27 +45,22 @@ def main(matrix: Any, *, equal_n: bool) -> pl.DataFrame:
         (``_vs_base``; ``_vs_initial`` for evolved), and run_id.
     """
     frame = equal(matrix) if equal_n else matrix.conditions.filter(search=MAIN)
-    found = over_seeds(frame, [*CELL, "condition"], {m: m for m in MEASURES})
-    every = planned(matrix)
-    table = every.join(found, on=[*CELL, "condition"], how="left").with_columns(pl.col("seeds").fill_null(0))
-    values = {m: m if equal_n else f"{m}_paper" for m in TESTED}
-    tests = []
-    for row in table.filter(pl.col("condition").is_in(list(LOOKS)) & (pl.col("seeds") > 0)).to_dicts():
+    by = [*CELL, "condition"]
+    found = over_seeds(frame, by, MEASURES)
+    table = planned(matrix).join(found, on=by, how="left").with_columns(pl.col("seeds").fill_null(0))
+    table = table.sort(*CELL, ORDER)
+    tests = {}
+    for i, row in enumerate(table.to_dicts()):
         others = ["base"] if row["condition"] not in ("humans", "base") else []
         others += ["initial"] if row["condition"] == "evolved" else []
-        for other in others:
-            for measure, column in values.items():
-                got = paired(matrix.by_task, row, {"condition": other}, column)
-                if got is not None:
-                    key = {k: row[k] for k in (*CELL, "condition")}
-                    tests.append(key | {"test": f"{measure}_vs_{other}", "p": got.p})
-    kinds = [f"{m}_vs_{other}" for other in ("base", "initial") for m in TESTED]
-    if not tests:
-        return table.with_columns(pl.lit(None, pl.Float64).alias(k) for k in kinds)
-    adjusted = pl.DataFrame(tests).with_columns(p=pl.Series(holm([t["p"] for t in tests])))
-    wide = adjusted.pivot("test", index=[*CELL, "condition"], values="p")
-    missing = [pl.lit(None, pl.Float64).alias(k) for k in kinds if k not in wide.columns]
-    return table.join(wide.with_columns(missing), on=[*CELL, "condition"], how="left").sort(*CELL, _ORDER)
+        for other, m in product(others, TESTED):
+            if got := paired(matrix.by_task, row, {"condition": other}, m if equal_n else f"{m}_paper"):
+                tests[i, f"{m}_vs_{other}"] = got.p
+    adjusted = dict(zip(tests, holm(list(tests.values())), strict=True))
+    return table.with_columns(
+        pl.Series(name, [adjusted.get((i, name)) for i in range(len(table))], pl.Float64)
+        for name in (f"{m}_vs_{other}" for other, m in product(("base", "initial"), TESTED))
+    )
 
 
 def equal(matrix: Any) -> pl.DataFrame:
@@ -98,19 +95,19 @@ def planned(matrix: Any) -> pl.DataFrame:
     extra = [c for c in LOOKS if c in set(cells["condition"]) and c not in PAPER]
     grid = cells.select(CELL).unique().join(pl.DataFrame({"condition": [*PAPER, *extra]}), how="cross")
     grid = grid.join(seeds, on=[*CELL, "condition"], how="left").with_columns(pl.col("planned").fill_null(0))
-    return grid.sort(*CELL, _ORDER)
+    return grid.sort(*CELL, ORDER)
 
 
-def over_seeds(frame: pl.DataFrame, by: Sequence[str], names: dict[str, str]) -> pl.DataFrame:
-    """Average over seeds: ``by``, seeds, run_id (list), and mean and ``_std`` (n - 1) of each named column."""
-    there = {new: old for new, old in names.items() if old in frame.columns}
+def over_seeds(frame: pl.DataFrame, by: Sequence[str], names: Sequence[str]) -> pl.DataFrame:
+    """Average over seeds: ``by``, seeds, run_id (list), and mean and ``_std`` (n - 1) of each column, null where it is missing."""
+    there = [n for n in names if n in frame.columns]
     return (
         frame.group_by(by)
         .agg(
             pl.col("seed").n_unique().alias("seeds"),
             *([pl.col("run_id").unique().sort()] if "run_id" in frame.columns else []),
-            *[pl.col(old).drop_nans().sort().mean().alias(new) for new, old in there.items()],
-            *[pl.col(old).drop_nans().sort().std().alias(f"{new}_std") for new, old in there.items()],
+            pl.col(there).drop_nans().sort().mean(),
+            pl.col(there).drop_nans().sort().std().name.suffix("_std"),
         )
         .with_columns(
             pl.lit(None, pl.Float64).alias(c) for n in names if n not in there for c in (n, f"{n}_std")
@@ -137,12 +134,11 @@ def paired(
 
 def holm(p: Sequence[float]) -> list[float]:
     """Adjust p-values for their number (Holm's step-down method)."""
-    order = sorted(range(len(p)), key=lambda i: p[i])
-    found, least = [0.0] * len(p), 0.0
-    for rank, i in enumerate(order):
-        least = max(least, min(1.0, (len(p) - rank) * p[i]))
-        found[i] = least
-    return found
+    values = np.asarray(p)
+    order = np.argsort(values, kind="stable")
+    found = np.empty(len(p))
+    found[order] = np.maximum.accumulate(np.minimum(1, np.arange(len(p), 0, -1) * values[order]))
+    return found.tolist()
 
 
 def gains(matrix: Any) -> pl.DataFrame:
@@ -154,23 +150,10 @@ def gains(matrix: Any) -> pl.DataFrame:
     rows = []
     scored = matrix.by_task.filter(condition="evolved")
     for row in scored.select(*CELL, "search", "seed").unique().sort(*CELL, "search", "seed").to_dicts():
-        got = paired(
-            matrix.by_task,
-            row | {"condition": "evolved"},
-            {"search": MAIN, "condition": "initial"},
-            "score",
-        )
-        if got is not None:
-            rows.append(
-                row
-                | {
-                    "gain": got.difference,
-                    "low": got.low,
-                    "high": got.high,
-                    "p": got.p,
-                    "n_tasks": got.n_tasks,
-                }
-            )
+        at, first = row | {"condition": "evolved"}, {"search": MAIN, "condition": "initial"}
+        if got := paired(matrix.by_task, at, first, "score"):
+            ends = {"low": got.low, "high": got.high, "p": got.p, "n_tasks": got.n_tasks}
+            rows.append(row | {"gain": got.difference} | ends)
     floats = dict.fromkeys(("gain", "low", "high", "p"), pl.Float64)
     text = dict.fromkeys((*CELL, "search"), pl.String)
     return pl.DataFrame(rows, schema=text | {"seed": pl.Int64} | floats | {"n_tasks": pl.Int64})
@@ -188,32 +171,28 @@ def searches(matrix: Any, *, transfer: bool) -> pl.DataFrame:
     """
     kind = pl.col("search").str.starts_with("transfer:")
     keep = (kind if transfer else ~kind) | (pl.col("search") == MAIN)
-    names = {"score": "score_equal_n", "human_likeness": "human_likeness", "coverage": "coverage_equal_n"}
-    names |= {"success": "success", "USI_D1_D4": "USI_D1_D4"}
+    frame = matrix.conditions.filter(keep, condition="evolved")
+    frame = frame.with_columns(coverage="coverage_equal_n", score="score_equal_n")
     by = [*CELL, "search"]
-    found = over_seeds(matrix.conditions.filter(keep, condition="evolved"), by, names)
+    found = over_seeds(frame, by, ["score", "human_likeness", "coverage", "success", "USI_D1_D4"])
     cells = matrix.cells.filter(keep, condition="evolved")
-    every = cells.group_by(by).agg(planned=pl.col("seed").n_unique())
-    table = every.join(found, on=by, how="left").with_columns(pl.col("seeds").fill_null(0))
-    rows = []
-    for row in table.to_dicts():
-        at = row | {"condition": "evolved"}
-        tests = {
-            "gain": paired(matrix.by_task, at, {"search": MAIN, "condition": "initial"}, "score"),
-            "to_main": None
-            if row["search"] == MAIN
-            else paired(matrix.by_task, at, {"search": MAIN}, "score"),
-        }
-        for name, got in tests.items():
-            row |= {
-                name: got.difference if got else None,
-                f"{name}_low": got.low if got else None,
-                f"{name}_high": got.high if got else None,
-                f"{name}_p": got.p if got else None,
-            }
-        rows.append(row)
-    main_first = pl.col("search") != MAIN
-    return pl.DataFrame(rows, infer_schema_length=None).sort(*CELL, main_first, "search") if rows else table
+    table = cells.group_by(by).agg(planned=pl.col("seed").n_unique()).join(found, on=by, how="left")
+    table = table.with_columns(pl.col("seeds").fill_null(0)).sort(*CELL, pl.col("search") != MAIN, "search")
+    at = [row | {"condition": "evolved"} for row in table.to_dicts()]
+    first = {"search": MAIN, "condition": "initial"}
+    tests = {
+        "gain": [paired(matrix.by_task, row, first, "score") for row in at],
+        "to_main": [
+            None if row["search"] == MAIN else paired(matrix.by_task, row, {"search": MAIN}, "score")
+            for row in at
+        ],
+    }
+    ends = {"": "difference", "_low": "low", "_high": "high", "_p": "p"}
+    return table.with_columns(
+        pl.Series(f"{name}{end}", [getattr(got, what, None) for got in results], pl.Float64)
+        for name, results in tests.items()
+        for end, what in ends.items()
+    )
 
 
 def paper_rows() -> pl.DataFrame:
@@ -279,20 +258,18 @@ def success(matrix: Any) -> pl.DataFrame:
     The ``_sound`` columns leave out every episode in which the simulated user spoiled its task; episodes, failed and
     faulty are sums over seeds.
     """
-    names = {n: n for n in ("success", "success_write")}
-    for name in ("human_likeness", "coverage", "score"):
-        names |= {name: name, f"{name}_sound": f"{name}_sound"}
+    names = ["success", "success_write"]
+    names += [n for m in TESTED for n in (m, f"{m}_sound")]
+    by = [*CELL, "condition"]
     frame = equal(matrix)  # sound episodes come from all runs of a task, so what stands beside them does too
-    found = over_seeds(frame, [*CELL, "condition"], names)
-    sums = frame.group_by(*CELL, "condition").agg(pl.col("n_episodes", "n_failed", "n_faults").sum())
-    known = frame.group_by(*CELL, "condition").agg(judged=pl.col("n_faults").is_not_null().any())
-    sums = sums.join(known, on=[*CELL, "condition"])
-    sums = sums.with_columns(n_faults=pl.when("judged").then("n_faults")).drop("judged")
-    every = planned(matrix)
-    table = every.join(found, on=[*CELL, "condition"], how="left").join(
-        sums, on=[*CELL, "condition"], how="left"
+    judged = pl.col("n_faults").is_not_null().any()
+    sums = frame.group_by(by).agg(
+        pl.col("n_episodes", "n_failed").sum(), pl.when(judged).then(pl.col("n_faults").sum())
     )
-    return table.with_columns(pl.col("seeds").fill_null(0)).sort(*CELL, _ORDER)
+    table = (
+        planned(matrix).join(over_seeds(frame, by, names), on=by, how="left").join(sums, on=by, how="left")
+    )
+    return table.with_columns(pl.col("seeds").fill_null(0)).sort(*CELL, ORDER)
 
 
 def fault_counts(matrix: Any) -> pl.DataFrame:
@@ -307,7 +284,7 @@ def fault_counts(matrix: Any) -> pl.DataFrame:
         .with_columns(kind=pl.lit(kind))
         for column, kind in (("error", "failed"), ("fault", "fault"))
     ]
-    return pl.concat(parts).join(total, on=keys).sort(*CELL, _ORDER, "kind", "n", "what", descending=[False] * 4 + [True, False])  # fmt: skip
+    return pl.concat(parts).join(total, on=keys).sort(*CELL, ORDER, "kind", "n", "what", descending=[False] * 4 + [True, False])  # fmt: skip
 
 
 def cost(matrix: Any) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -9,14 +10,15 @@ import polars as pl
 from workbench.show.origin import Origin
 from workbench.show.paper import numbers
 from workbench.show.paper.cells import (
-    absent,  # fmt: skip
-    count_of,
+    absent,
+    counted,
     ends,
-    framed,
+    mean,
     missing,
     p_value,
     search,
     seeds,
+    sheet,
     signed,
     spread,
     tested,
@@ -24,6 +26,7 @@ from workbench.show.paper.cells import (
 )
 from workbench.show.paper.numbers import CELL, MAIN
 from workbench.show.style import count, money
+from workbench.show.tables import Row
 from workbench.show.typeset import Table, plain
 
 
@@ -50,40 +53,41 @@ def gains(matrix: Any, origin: Origin) -> Table:
         *CELL, "search", "seed", first="candidate_id"
     )
     found = found.join(first, on=[*CELL, "search", "seed"], how="left").sort(*CELL, "seed")
-    rows = [
-        {"Setting": where(r), "Seed": str(r["seed"]), "Winner": "seed program" if r["winner"] == r["first"] else r["winner"], "Gain": signed(r["gain"]), "95 % interval": ends(r["low"], r["high"], sign=True),
-         "p": p_value(r["p"]), "Tasks": str(r["n_tasks"])}
-        for r in found.to_dicts()
-    ]  # fmt: skip
+    columns = {
+        "Setting": where,
+        "Seed": lambda r: str(r["seed"]),
+        "Winner": lambda r: "seed program" if r["winner"] == r["first"] else r["winner"],
+        "Gain": lambda r: signed(r["gain"]),
+        "95 % interval": lambda r: ends(r["low"], r["high"], sign=True),
+        "p": lambda r: p_value(r["p"]),
+        "Tasks": lambda r: str(r["n_tasks"]),
+    }
     note = (
         "Score at equal N of the evolved minus the seed program, paired by held-out task; p by sign flips, not adjusted. "
         "Where the winner is the seed program itself (validation found none better), the gain is chance: how far two samples of one program differ."
     )
-    schema = ["Setting", "Seed", "Winner", "Gain", "95 % interval", "p", "Tasks"]
-    title = "What evolution gained, seed by seed"
-    return Table("gains", title, framed(rows, schema), note, origin, group="Setting", data=found)
+    return sheet("gains", "What evolution gained, seed by seed", found, columns, note, origin)
 
 
 def searches(matrix: Any, origin: Origin, *, transfer: bool) -> Table:
     """Ablations and controls beside the main search, or transfers beside the native program."""
     found = numbers.searches(matrix, transfer=transfer)
-    rows = []
-    for r in found.to_dicts():
-        here = (
-            "evolved here" if r["search"] == MAIN else f"evolved on {r['search'].removeprefix('transfer:')}"
-        )
-        cells = {"Scored on": where(r), "Search": here if transfer else search(r), "Seeds": seeds(r)}
-        cells |= {
-            "Score": spread(r, "score"),
-            "HL": spread(r, "human_likeness"),
-            "Coverage": spread(r, "coverage"),
-        }
-        cells |= {
-            "Success": spread(r, "success", 2),
-            "Gain over seed program": tested(r, "gain"),
-            "Against main": tested(r, "to_main"),
-        }
-        rows.append(cells if r["seeds"] else cells | {"Score": absent(r)})
+
+    def from_where(row: Row) -> str:
+        there = row["search"].removeprefix("transfer:")
+        return "evolved here" if there == MAIN else f"evolved on {there}"
+
+    columns = {
+        "Scored on": where,
+        "Search": from_where if transfer else search,
+        "Seeds": seeds,
+        "Score": lambda r: spread(r, "score") or absent(r),
+        "HL": mean("human_likeness"),
+        "Coverage": mean("coverage"),
+        "Success": mean("success", 2),
+        "Gain over seed program": lambda r: tested(r, "gain"),
+        "Against main": lambda r: tested(r, "to_main"),
+    }
     kind = pl.col("search").str.starts_with("transfer:")
     note = (
         "Evolved programs on held-out tasks at equal N, mean ± standard deviation over seeds. Differences of score are paired by task, over the "
@@ -91,73 +95,64 @@ def searches(matrix: Any, origin: Origin, *, transfer: bool) -> Table:
         "scores; * p < 0.05 by sign flips, not adjusted. "
         + missing(matrix.cells.filter(kind if transfer else ~kind))
     )
-    title, file = (
-        ("Transfer: evolved there, scored here", "transfer")
-        if transfer
-        else ("Ablations of the search", "ablations")
-    )
-    schema = [
-        "Scored on",
-        "Search",
-        "Seeds",
-        "Score",
-        "HL",
-        "Coverage",
-        "Success",
-        "Gain over seed program",
-        "Against main",
-    ]
-    return Table(file, title, framed(rows, schema), note.strip(), origin, group="Scored on", data=found)
+    title = "Transfer: evolved there, scored here" if transfer else "Ablations of the search"
+    return sheet("transfer" if transfer else "ablations", title, found, columns, note, origin)
 
 
 def cost(matrix: Any, origin: Origin) -> Table:
     """What searching took."""
     found = numbers.cost(matrix)
-    rows = [
-        {"Setting": where(r), "Search": search(r), "Seeds": count_of(r["seeds"]), "Programs": count_of(r["candidates"]),
-         "Accepted": count_of(r["accepted"]), "Rejected": count_of(r["rejected"]), "New bests": count_of(r["new_best"]),
-         "Conversations": count(r["episodes"]), "Requests": count(r["requests"]), "Tokens in": count(r["tokens_in"]),
-         "Tokens out": count(r["tokens_out"]), "Cost": money(r["cost"])}
-        for r in found.to_dicts()
-    ]  # fmt: skip
+    columns = {
+        "Setting": where,
+        "Search": search,
+        "Seeds": counted("seeds"),
+        "Programs": counted("candidates"),
+        "Accepted": counted("accepted"),
+        "Rejected": counted("rejected"),
+        "New bests": counted("new_best"),
+        "Conversations": lambda r: count(r["episodes"]),
+        "Requests": lambda r: count(r["requests"]),
+        "Tokens in": lambda r: count(r["tokens_in"]),
+        "Tokens out": lambda r: count(r["tokens_out"]),
+        "Cost": lambda r: money(r["cost"]),
+    }
     note = (
         "Sums over seeds, of candidates (train batches, validation, mutation and reflection), without held-out evaluation. A dash: no known price; "
         "rehearsal models cost nothing."
     )
-    schema = ["Setting", "Search", "Seeds", "Programs", "Accepted", "Rejected", "New bests", "Conversations", "Requests", "Tokens in",
-              "Tokens out", "Cost"]  # fmt: skip
-    return Table(
-        "cost", "What the searches took", framed(rows, schema), note, origin, group="Setting", data=found
-    )
+    return sheet("cost", "What the searches took", found, columns, note, origin)
 
 
 def failures(matrix: Any, origin: Origin) -> Table:
     """Why candidates were rejected."""
     found = numbers.rejections(matrix)
-    rows = [
-        {"Setting": where(r), "Search": search(r), "Why": plain(r["what"], 80), "Programs": count_of(r["n"]), "of": count_of(r["candidates"])}
-        for r in found.to_dicts()
-    ]  # fmt: skip
+    columns = {
+        "Setting": where,
+        "Search": search,
+        "Why": lambda r: plain(r["what"], 80),
+        "Programs": counted("n"),
+        "of": counted("candidates"),
+    }
     note = f"Candidates that were not accepted, by the beginning of their reason, all seeds. {missing(matrix.cells)}"
-    if not rows:
-        rows = [{"Setting": "all", "Search": "all", "Why": "none was rejected", "Programs": "0", "of": count_of(len(matrix.candidates))}]  # fmt: skip
-    schema = ["Setting", "Search", "Why", "Programs", "of"]
-    title = "What failed in the searches"
-    return Table("failures", title, framed(rows, schema), note.strip(), origin, group="Setting", data=found)
+    table = sheet("failures", "What failed in the searches", found, columns, note, origin)
+    if len(found):
+        return table
+    cells = ("all", "all", "none was rejected", "0", f"{len(matrix.candidates):,}")
+    return replace(table, frame=pl.DataFrame([cells], schema=list(columns), orient="row"))
 
 
 def quirks() -> Table:
     """Where the paper's printed tables disagree with themselves."""
     found = numbers.quirks()
-    rows = [
-        {"Table": r["table"], "Row": r["row"], "What": r["what"], "Printed": f"{r['printed']:.3f}", "Recomputed": f"{r['recomputed']:.4f}"}
-        for r in found.to_dicts()
-    ]  # fmt: skip
-    note = "Recomputed from the numbers of arXiv:2605.12894 as printed (data/paper); differences that rounding explains are left out."
-    schema = ["Table", "Row", "What", "Printed", "Recomputed"]
-    return Table(
-        "quirks", "Where the paper's tables disagree with themselves", framed(rows, schema), note, data=found
+    frame = found.select(
+        Table="table",
+        Row="row",
+        What="what",
+        Printed=pl.col("printed").map_elements("{:.3f}".format, return_dtype=pl.String),
+        Recomputed=pl.col("recomputed").map_elements("{:.4f}".format, return_dtype=pl.String),
     )
+    note = "Recomputed from the numbers of arXiv:2605.12894 as printed (data/paper); differences that rounding explains are left out."
+    return Table("quirks", "Where the paper's tables disagree with themselves", frame, note, data=found)
 
 
 def runs(matrix: Any, origin: Origin) -> Table:
@@ -173,13 +168,13 @@ def runs(matrix: Any, origin: Origin) -> Table:
         )
         .sort(*CELL, pl.col("search") != MAIN, "search", "seed")
     )
-    rows = [
-        {"Setting": where(r), "Search": search(r), "Seed": str(r["seed"]), "Conditions": f"{r['done']} of {r['planned']}",
-         "Run": r["run_id"] or "none", "Why not all": plain(r["reason"] or "", 80)}
-        for r in found.to_dicts()
-    ]  # fmt: skip
-    schema = ["Setting", "Search", "Seed", "Conditions", "Run", "Why not all"]
+    columns = {
+        "Setting": where,
+        "Search": search,
+        "Seed": lambda r: str(r["seed"]),
+        "Conditions": lambda r: f"{r['done']} of {r['planned']}",
+        "Run": lambda r: r["run_id"] or "none",
+        "Why not all": lambda r: plain(r["reason"] or "", 80),
+    }
     note = "Every search of the plan, and how many of its conditions were evaluated."
-    return Table(
-        "runs", "The runs behind everything", framed(rows, schema), note, origin, group="Setting", data=found
-    )
+    return sheet("runs", "The runs behind everything", found, columns, note, origin)

@@ -9,8 +9,7 @@ import polars as pl
 from workbench.measure import FEATURES
 from workbench.measure.alignment import human_ceiling
 from workbench.measure.reference import DOMAINS, humans
-from workbench.show.paper.numbers import ALIGNMENT, CELL, MAIN, paper_rows
-from workbench.show.style import LOOKS
+from workbench.show.paper.numbers import ALIGNMENT, CELL, MAIN, paper_rows, searches
 from workbench.show.typeset import plain
 
 SCORES = ("rank", "human_likeness", "coverage")
@@ -25,22 +24,28 @@ def components(matrix: Any) -> pl.DataFrame:
     last = (
         found.with_columns(best).group_by(*RUN, "generation", maintain_order=True).agg(pl.col(SCORES).last())
     )
+    every = _every_generation(matrix, last).with_columns(pl.col(SCORES).forward_fill().over(RUN))
+    by = [*RUN, "generation"]
+    long = every.unpivot(SCORES, index=by, variable_name="term", value_name="value").drop_nulls("value")
+    return _band(long, *CELL, "term", "generation")
+
+
+def _every_generation(matrix: Any, found: pl.DataFrame) -> pl.DataFrame:
+    """Give each run of a frame a row for every generation of its setting, null where it has none."""
     ends = matrix.candidates.filter(search=MAIN).group_by(CELL).agg(last=pl.col("generation").max())
     grid = (
         found.select(RUN).unique().join(ends, on=CELL)
         .with_columns(generation=pl.int_ranges(0, pl.col("last") + 1)).explode("generation").drop("last")
         .with_columns(pl.col("generation").cast(found.schema["generation"]))
     )  # fmt: skip
-    every = grid.join(last, on=[*RUN, "generation"], how="left").sort(*RUN, "generation")
-    every = every.with_columns(pl.col(SCORES).forward_fill().over(RUN))
-    long = every.unpivot(
-        SCORES, index=[*RUN, "generation"], variable_name="term", value_name="value"
-    ).drop_nulls("value")
-    return (
-        long.group_by(*CELL, "term", "generation")
-        .agg(mean=pl.col("value").sort().mean(), low=pl.col("value").min(), high=pl.col("value").max(), seeds=pl.len())
-        .sort(*CELL, "term", "generation")
-    )  # fmt: skip
+    return grid.join(found, on=[*RUN, "generation"], how="left").sort(*RUN, "generation")
+
+
+def _band(long: pl.DataFrame, *by: str) -> pl.DataFrame:
+    """Return mean, least and greatest value over seeds, and how many there are."""
+    value = pl.col("value")
+    found = long.group_by(by).agg(mean=value.sort().mean(), low=value.min(), high=value.max(), seeds=pl.len())
+    return found.sort(by)
 
 
 def maps(matrix: Any) -> pl.DataFrame:
@@ -65,19 +70,16 @@ def paper_gains() -> pl.DataFrame:
 def dimensions(matrix: Any) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return D1–D4 of the conditions (mean and range over seeds), and of halves of the people, by domain."""
     by_seed = matrix.conditions.filter(search=MAIN)
-    parts = [
-        by_seed.group_by(*CELL, "condition")
-        .agg(mean=pl.col(d).sort().mean(), low=pl.col(d).min(), high=pl.col(d).max())
-        .with_columns(term=pl.lit(d))
-        for d in ALIGNMENT[:4]
-    ]
+    index = [*CELL, "condition"]
+    long = by_seed.unpivot(ALIGNMENT[:4], index=index, variable_name="term", value_name="value")
+    frame = _band(long, *CELL, "term", "condition").select(*index, "mean", "low", "high", "term")
     bands = [
         human_ceiling(humans(domain)).filter(pl.col("term").is_in(ALIGNMENT[:4])).with_columns(domain=pl.lit(domain))
         for domain in sorted(set(by_seed["domain"]) & set(DOMAINS))
     ]  # fmt: skip
     keep = ["domain", "term", "value", "low", "high"]
     band = pl.concat(bands).select(keep) if bands else pl.DataFrame(schema=dict.fromkeys(keep, pl.Float64))
-    return pl.concat(parts).sort(*CELL, "term", "condition"), band
+    return frame, band
 
 
 def archive(matrix: Any) -> pl.DataFrame:
@@ -96,19 +98,10 @@ def axes(matrix: Any) -> pl.DataFrame:
     found = matrix.axes.filter(search=MAIN)
     first = found.group_by(*RUN, "behavior").agg(pl.col("generation").min())
     new = first.group_by(*RUN, "generation").agg(new=pl.len())
-    ends = matrix.candidates.filter(search=MAIN).group_by(CELL).agg(last=pl.col("generation").max())
-    grid = (
-        found.select(RUN).unique().join(ends, on=CELL)
-        .with_columns(generation=pl.int_ranges(0, pl.col("last") + 1)).explode("generation").drop("last")
-        .with_columns(pl.col("generation").cast(new.schema["generation"]))
-    )  # fmt: skip
-    every = grid.join(new, on=[*RUN, "generation"], how="left").sort(*RUN, "generation")
-    every = every.with_columns(value=pl.col("new").fill_null(0).cum_sum().over(RUN))
-    return (
-        every.group_by(*CELL, "generation")
-        .agg(mean=pl.col("value").mean(), low=pl.col("value").min(), high=pl.col("value").max(), seeds=pl.len())
-        .sort(*CELL, "generation")
-    )  # fmt: skip
+    every = _every_generation(matrix, new)
+    return _band(
+        every.with_columns(value=pl.col("new").fill_null(0).cum_sum().over(RUN)), *CELL, "generation"
+    )
 
 
 def winners(matrix: Any) -> pl.DataFrame:
@@ -165,23 +158,13 @@ def features(matrix: Any) -> pl.DataFrame:
     there = found.select("domain", "condition", *FEATURES)
     long = there.unpivot(FEATURES, index=["domain", "condition"], variable_name="feature", value_name="value")
     q = [pl.col("value").quantile(p / 100, "linear").alias(f"p{p}") for p in (10, 25, 50, 75, 90)]
-    found = (
-        long.filter(pl.col("condition").is_in(list(LOOKS)))
-        .group_by("domain", "feature", "condition")
-        .agg(*q, n=pl.len())
-    )
+    found = long.group_by("domain", "feature", "condition").agg(*q, n=pl.len())
     return found.sort("domain", "feature", "condition")
 
 
 def transfer(matrix: Any) -> pl.DataFrame:
     """Return scores of programs by where they were evolved and where they are scored, with the gain there."""
-    from workbench.show.paper.numbers import searches
-
     found = searches(matrix, transfer=True)
-    if found.is_empty() or "gain" not in found.columns:
-        return pl.DataFrame(
-            schema={"there": pl.String, "here": pl.String, "score": pl.Float64, "gain": pl.Float64}
-        )
     here = pl.format("{}, {}", "domain", "simulator")
     name = pl.col("search").str.strip_prefix("transfer:")
     domains = found["domain"].unique().implode()
@@ -195,29 +178,10 @@ def transfer(matrix: Any) -> pl.DataFrame:
 
 def coverage_n(matrix: Any) -> pl.DataFrame:
     """Return coverage against N in long form: domain, simulator, condition, n, kind (raw, standardized), value, low, high."""
-    parts = []
-    for kind, name in (("raw", "coverage"), ("standardized", "coverage_standardized")):
-        if name in matrix.n_curve.columns:
-            ends = [
-                (
-                    pl.col(c)
-                    if (c := f"{name}_{end}") in matrix.n_curve.columns
-                    else pl.lit(None, pl.Float64)
-                ).alias(end)
-                for end in ("low", "high")
-            ]
-            parts.append(
-                matrix.n_curve.select(
-                    *CELL, "condition", "n", pl.lit(kind).alias("kind"), pl.col(name).alias("value"), *ends
-                )
-            )
-    found = (
-        pl.concat(parts)
-        if parts
-        else pl.DataFrame(schema=dict.fromkeys((*CELL, "condition", "kind"), pl.String))
-    )
-    return (
-        found.filter(pl.col("condition").is_in(list(LOOKS))).sort(*CELL, "condition", "kind", "n")
-        if parts
-        else found
-    )
+    parts = [
+        matrix.n_curve.select(
+            *CELL, "condition", "n", kind=pl.lit(kind), value=name, low=f"{name}_low", high=f"{name}_high"
+        )
+        for kind, name in (("raw", "coverage"), ("standardized", "coverage_standardized"))
+    ]
+    return pl.concat(parts).sort(*CELL, "condition", "kind", "n")
