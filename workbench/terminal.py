@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from workbench.evolve.settings import Settings
 
 
-def print_estimate(settings: Settings, seeds: int, train: int | None = None) -> None:
+def print_estimate(settings: Settings, seeds: int, train: int) -> None:
     """Print what a run will take; ``train`` is how many train tasks there are in all."""
     from workbench.evolve.estimate import episodes, estimate
 
@@ -21,16 +21,15 @@ def print_estimate(settings: Settings, seeds: int, train: int | None = None) -> 
     )
     for name, count in parts.items():
         print(f"  {count * seeds:>8,} episodes  {name}")
-    known = True
-    total = 0.0
-    for row in estimate(settings, sum(parts.values())).iter_rows(named=True):
+    table = estimate(settings, sum(parts.values()))
+    for row in table.iter_rows(named=True):
         money = f"${row['cost'] * seeds:,.2f}" if row["cost"] is not None else "unknown price"
-        total, known = total + (row["cost"] or 0.0) * seeds, known and row["cost"] is not None
         tokens = f"{row['tokens_in'] * seeds / 1e6:9.1f}M in {row['tokens_out'] * seeds / 1e6:7.2f}M out"
         print(
             f"  {row['requests'] * seeds:>8,} requests  {tokens}  {row['role']:<10} {row['model']:<22} {money}"
         )
-    print(f"  {'in all' if known else 'in all, known prices only'}: ${total:,.2f}")
+    known = "" if table["cost"].null_count() == 0 else ", known prices only"
+    print(f"  in all{known}: ${table['cost'].sum() * seeds:,.2f}")
 
 
 def candidate_line(c: dict[str, Any]) -> str:

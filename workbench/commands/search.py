@@ -26,6 +26,21 @@ ROLES_HELP = """roles in a file, for --roles (any role may be left out; keys nev
   base_url = "http://127.0.0.1:11434/v1"
   api_key_env = "MY_KEY_VARIABLE" """
 
+OPTIONS = (  # of evolve, each a setting of the run
+    ("proposals", int, "K", "candidates a generation (default: 1)"),
+    ("train-tasks", int, "N", "tasks the search works on (default: 20)"),
+    ("validation-tasks", int, "N", "train tasks kept for validation (default: 5)"),
+    ("test-tasks", int, "N", "held-out test tasks (default: 20)"),
+    ("test-personas", int, "N", "personas a test task (default: 10)"),
+    ("window", int, "N", "train tasks a generation (default: 5)"),
+    ("islands", int, "N", "sub-populations (default: 5)"),
+    ("early-stop", int, "N", "stop after N generations without a new best (default: 20)"),
+    ("selection", str, None, "fitness, or a control: random, independent (default: fitness)"),
+    ("concurrency", int, "N", "requests in flight at once (default: 30)"),
+    ("max-cost", float, "USD", "stop before spending more"),
+    ("max-tokens", int, "N", "stop before using more tokens"),
+)
+
 
 def register(add: Add) -> None:
     """Add the commands of this module to the command line."""
@@ -56,26 +71,8 @@ def register(add: Add) -> None:
     sub.add_argument(
         "--temperature", type=float, help="sent with every request (default: the endpoint's own)"
     )
-    sub.add_argument("--proposals", type=int, metavar="K", help="candidates a generation (default: 1)")
-    sub.add_argument("--train-tasks", type=int, metavar="N", help="tasks the search works on (default: 20)")
-    sub.add_argument(
-        "--validation-tasks", type=int, metavar="N", help="train tasks kept for validation (default: 5)"
-    )
-    sub.add_argument("--test-tasks", type=int, metavar="N", help="held-out test tasks (default: 20)")
-    sub.add_argument("--test-personas", type=int, metavar="N", help="personas a test task (default: 10)")
-    sub.add_argument("--window", type=int, metavar="N", help="train tasks a generation (default: 5)")
-    sub.add_argument("--islands", type=int, metavar="N", help="sub-populations (default: 5)")
-    sub.add_argument(
-        "--early-stop",
-        type=int,
-        metavar="N",
-        help="stop after N generations without a new best (default: 20)",
-    )
-    sub.add_argument("--selection", help="fitness, or a control: random, independent (default: fitness)")
-    sub.add_argument("--concurrency", type=int, metavar="N", help="requests in flight at once (default: 30)")
-    sub.add_argument("--max-cost", type=float, metavar="USD", help="stop before spending more")
-    sub.add_argument("--max-tokens", type=int, metavar="N", help="stop before using more tokens")
-
+    for name, kind, metavar, text in OPTIONS:
+        sub.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
     _add_dask(sub)
     sub.add_argument(
         "--seeds", type=int, default=1, metavar="K", help="K independent searches, in DIR/seed-…"

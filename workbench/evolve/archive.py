@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workbench.evolve.settings import Settings
@@ -49,10 +49,10 @@ class Archive:
                 archive._migrate()
         return archive
 
-    def grid(self, island: int | None = None) -> dict[tuple[int, int], Member]:
-        """Return the best member of each cell, of one island or of all."""
+    def grid(self, island: int) -> dict[tuple[int, int], Member]:
+        """Return the best member of each cell of an island."""
         best: dict[tuple[int, int], Member] = {}
-        for member in self._members(island):
+        for member in self.islands[island].values():
             if member.cell not in best or _order(member) > _order(best[member.cell]):
                 best[member.cell] = member
         return best
@@ -60,7 +60,7 @@ class Archive:
     def parent(self, island: int, generation: int, proposal: int) -> Member:
         """Draw a parent from an island: mostly an elite, at times anyone, else in proportion to rank."""
         rng = random.Random(derive(self.settings.seed, "parent", generation, proposal))
-        pool = sorted(self._members(island), key=_order, reverse=True)
+        pool = sorted(self.islands[island].values(), key=_order, reverse=True)
         if self.settings.selection == "random":
             return rng.choice(pool)
         if self.settings.selection == "independent":
@@ -87,13 +87,8 @@ class Archive:
         rest = others[2:]
         return others[:2] + rng.sample(rest, min(2, len(rest)))
 
-    def _members(self, island: int | None) -> Iterable[Member]:
-        chosen = self.islands if island is None else [self.islands[island]]
-        return {m.candidate_id: m for each in chosen for m in each.values()}.values()
-
     def _add(self, member: Member) -> None:
-        homes = range(len(self.islands)) if member.generation == 0 else [member.island]
-        for home in homes:
+        for home in [member.island] if member.generation else range(len(self.islands)):
             self.islands[home][member.candidate_id] = member
             self._cull(home)
 

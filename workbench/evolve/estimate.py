@@ -37,17 +37,14 @@ def episodes(
     }
 
 
-def estimate(settings: Settings, total: int | None = None, candidates: int | None = None) -> pl.DataFrame:
-    """Return requests, tokens and cost by role for a whole run, held-out evaluation included.
-
-    ``total`` episodes and ``candidates`` are those of the settings unless given.
+def estimate(settings: Settings, total: int, candidates: int | None = None) -> pl.DataFrame:
+    """Return requests, tokens and cost by role for ``total`` episodes and ``candidates`` (None: the settings').
 
     Returns
     -------
     DataFrame
         role, model, requests, tokens_in, tokens_out, cost (US dollars; null without a known price).
     """
-    total = sum(episodes(settings).values()) if total is None else total
     candidates = 1 + settings.generations * settings.proposals if candidates is None else candidates
     rows: list[tuple[Any, ...]] = []
     for table, count in ((PER_EPISODE, total), (PER_CANDIDATE, candidates)):

@@ -32,6 +32,7 @@ from workbench.llm.client import Client, LLMError
 
 FORMAT = 1
 INFO = "matrix.json"
+TOLD = 5  # differences in a column that are told one by one
 FRAMES = (
     *("cells", "conditions", "by_task", "candidates", "axes", "programs", "episodes", "fingerprints"),
     *("panel", "discriminator", "importance", "n_curve", "umap", "transcripts"),
@@ -90,8 +91,8 @@ def open_matrix(folder: str | Path) -> Matrix:
     )
 
 
-def differences(one: Matrix, other: Matrix, *, digits: int = 3, most: int = 5) -> list[str]:
-    """Compare two matrices frame by frame, fractions rounded; return what differs, a line each.
+def differences(one: Matrix, other: Matrix) -> list[str]:
+    """Compare two matrices frame by frame, fractions to three digits; return what differs, a line each.
 
     The planes of ``umap`` are left out: they are a picture, and differ between machines. So are columns of cost.
     """
@@ -100,7 +101,7 @@ def differences(one: Matrix, other: Matrix, *, digits: int = 3, most: int = 5) -
         if name == "umap":
             continue
         a, b = (
-            getattr(m, name).with_columns(pl.selectors.float().cast(pl.Float64).round(digits) + 0.0)
+            getattr(m, name).with_columns(pl.selectors.float().cast(pl.Float64).round(3) + 0.0)
             for m in (one, other)
         )
         if a.columns != b.columns or len(a) != len(b):
@@ -109,9 +110,9 @@ def differences(one: Matrix, other: Matrix, *, digits: int = 3, most: int = 5) -
         for column in a.columns:
             rows = a[column].ne_missing(b[column]).arg_true().to_list()
             here = f"{name}, {column}"
-            found += [f"{here}, row {i}: {a[column][i]} against {b[column][i]}" for i in rows[:most]]
-            if len(rows) > most:
-                found.append(f"{here}: {len(rows) - most} more rows differ")
+            found += [f"{here}, row {i}: {a[column][i]} against {b[column][i]}" for i in rows[:TOLD]]
+            if len(rows) > TOLD:
+                found.append(f"{here}: {len(rows) - TOLD} more rows differ")
     return found
 
 

@@ -21,6 +21,7 @@ from workbench.simulate.seeds import derive
 
 SCORES = {"task_id": pl.String, "score": pl.Float64}
 EVEN = (0.5, 0.5)  # weights of HL and coverage in the score of held-out evaluation
+COMPLETE = 0.8  # share of episodes that have to finish
 SUBSETS = 16  # draws that average coverage over smaller populations
 
 
@@ -163,6 +164,6 @@ def frames_of(batch: Batch, prints: pl.DataFrame) -> dict[str, pl.DataFrame]:
     }
 
 
-def enough(finished: Mapping[str, Any], share: float = 0.8) -> bool:
+def enough(finished: Mapping[str, Any]) -> bool:
     """Whether enough episodes finished for a candidate to be scored as complete."""
-    return finished["n_episodes"] > 0 and finished["n_failed"] <= (1 - share) * finished["n_episodes"]
+    return finished["n_episodes"] > 0 and finished["n_failed"] <= (1 - COMPLETE) * finished["n_episodes"]

@@ -282,7 +282,7 @@ class Search:
                     "When the cause is gone, resume the run."
                 )
         else:
-            archive = self.archive(generation)
+            archive = self._archive(generation)
             have = sum(c["generation"] == generation for c in self._candidates if c["author"] != "human")
             ask = partial(propose, bench, self.run, self._candidates, archive, generation)
             todo = range(have, self.settings.proposals)
@@ -317,7 +317,7 @@ class Search:
         one that would be the new best on two, as long as it leads.
         """
         with metered(trial.spent):
-            archive = self.archive(trial.generation + 1)
+            archive = self._archive(trial.generation + 1)
             for window in range(2 if self.settings.confirm and self.settings.selection == "fitness" else 0):
                 if not (
                     trial.accepted and self._doubtful(trial, archive, window) and await confirm(bench, trial)
@@ -375,10 +375,10 @@ class Search:
     def _id(self, number: int) -> str:
         return f"{number:04d}"
 
-    def archive(self, until: int | None = None) -> Archive:
-        """Return the archive as it stood when a generation began (default: the next one)."""
+    def _archive(self, until: int) -> Archive:
+        """Return the archive as it stood when a generation began."""
         members = [member_of(c) for c in self._candidates if c["status"] == "accepted"]
-        return Archive.replay(self.settings, members, self.generation if until is None else until)
+        return Archive.replay(self.settings, members, until)
 
     def _episodes_left(self) -> int:
         """Count the episodes that are planned, for the estimate of time."""

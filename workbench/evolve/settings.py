@@ -70,13 +70,11 @@ class Settings:
         WorkbenchError
             Naming the setting, its value and what it may be.
         """
-        counts = "proposals train_tasks validation_tasks test_tasks window test_personas population islands "
-        counts += "migration_every validate_every early_stop attempts concurrency"
-        at_least = {"seed": 0, "generations": 0} | dict.fromkeys(counts.split(), 1)
-        for name, low in at_least.items():
+        for name in (f.name for f in fields(self) if type(f.default) is int):
+            low = 0 if name in ("seed", "generations") else 1
             if getattr(self, name) < low:
                 raise WorkbenchError(_sentence(name, getattr(self, name), f"a whole number of {low} or more"))
-        for name in ("lambda_b", "migration_rate", "elite_ratio", "exploration", "exploitation"):
+        for name in (f.name for f in fields(self) if type(f.default) is float):
             value = getattr(self, name)
             if not (math.isfinite(value) and 0 <= value <= 1):
                 raise WorkbenchError(_sentence(name, value, "a number from 0 to 1"))
