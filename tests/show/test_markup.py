@@ -8,7 +8,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.show.markup import esc, table
+from workbench.show.markup import attr, button, esc, sent, table
 
 
 @given(st.text())
@@ -27,6 +27,13 @@ def test_characters_that_hide_or_turn_text_are_named() -> None:
     assert esc("\x1b[31mred") == '<span class="ctl">ESC</span>[31mred'
     assert "U+202E" in esc("\u202etxt.exe")
     assert "U+0000" in esc("\x00")
+
+
+@given(st.text())
+def test_an_attribute_ends_where_it_should(text: str) -> None:
+    assert not set('<>"') & set(attr(text))
+    assert html.unescape(sent(text)) == text
+    assert button(text, "go", text).count("<") == 2
 
 
 def test_newlines_and_tabs_are_kept() -> None:

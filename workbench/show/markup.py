@@ -21,10 +21,23 @@ def esc(value: object, limit: int = LIMIT) -> str:
     return _HIDDEN.sub(_visible, html.escape(text[:limit], quote=True)) + more
 
 
+def attr(value: object) -> str:
+    """Return a text as the value of an attribute that people read or hear, such as a title: no elements in it."""
+    return html.escape(_HIDDEN.sub(lambda match: f"[{_name(match)}]", str(value)[:LIMIT]), quote=True)
+
+
+def sent(value: object) -> str:
+    """Return a text as the value of an attribute that comes back unchanged, such as ``data-go``."""
+    return html.escape(str(value), quote=True)
+
+
 def _visible(match: re.Match[str]) -> str:
+    return f'<span class="ctl">{_name(match)}</span>'
+
+
+def _name(match: re.Match[str]) -> str:
     code = ord(match[0])
-    name = {27: "ESC", 13: "CR"}.get(code, f"U+{code:04X}")
-    return f'<span class="ctl">{name}</span>'
+    return {27: "ESC", 13: "CR"}.get(code, f"U+{code:04X}")
 
 
 def table(
@@ -44,13 +57,13 @@ def table(
 def button(go: str, text: str, title: str = "", *, disabled: bool = False) -> str:
     """Return a button that sends ``go``; ``text`` is HTML."""
     off = ' aria-disabled="true"' if disabled else ""
-    tip = f' title="{esc(title)}" aria-label="{esc(title)}"' if title else ""
-    return f'<button type="button" data-go="{esc(go)}"{tip}{off}>{text}</button>'
+    tip = f' title="{attr(title)}" aria-label="{attr(title)}"' if title else ""
+    return f'<button type="button" data-go="{sent(go)}"{tip}{off}>{text}</button>'
 
 
 def link(go: str, text: object) -> str:
     """Return a text that sends ``go`` when clicked; reachable by Tab."""
-    return f'<a data-go="{esc(go)}" tabindex="0" role="button">{esc(text)}</a>'
+    return f'<a data-go="{sent(go)}" tabindex="0" role="button">{esc(text)}</a>'
 
 
 def empty(sentence: str) -> str:
@@ -61,25 +74,27 @@ def empty(sentence: str) -> str:
 def select(name: str, options: Mapping[str, str], now: str, go: str = "") -> str:
     """Return a drop-down that sends ``go``, or its name, when changed; ``options`` maps values to what is shown."""
     items = "".join(
-        f'<option value="{esc(value)}"{" selected" if value == now else ""}>{esc(text)}</option>'
+        f'<option value="{sent(value)}"{" selected" if value == now else ""}>{esc(text)}</option>'
         for value, text in options.items()
     )
-    return f'<select name="{esc(name)}" data-go="{esc(go or name)}" aria-label="{esc(name)}">{items}</select>'
+    return (
+        f'<select name="{sent(name)}" data-go="{sent(go or name)}" aria-label="{attr(name)}">{items}</select>'
+    )
 
 
 def check(name: str, go: str, label: str, *, on: bool) -> str:
     """Return a checkbox that sends ``go`` when changed; ``label`` is HTML."""
-    return f'<label><input type="checkbox" name="{esc(name)}" data-go="{esc(go)}"{" checked" if on else ""}> {label}</label>'
+    return f'<label><input type="checkbox" name="{sent(name)}" data-go="{sent(go)}"{" checked" if on else ""}> {label}</label>'
 
 
 def tabs(verb: str, options: Mapping[str, str], now: str, label: str) -> str:
     """Return a row of tabs that send ``verb:name``; those of the verb ``tab`` have their numbers as keys."""
     items = "".join(
         f'<button type="button" role="tab" data-go="{verb}:{name}" aria-selected="{str(name == now).lower()}" '
-        f'title="{text}{f" ({i})" if verb == "tab" else ""}">{text}</button>'
+        f'title="{attr(text)}{f" ({i})" if verb == "tab" else ""}">{esc(text)}</button>'
         for i, (name, text) in enumerate(options.items(), 1)
     )
-    return f'<nav role="tablist" aria-label="{esc(label)}">{items}</nav>'
+    return f'<nav role="tablist" aria-label="{attr(label)}">{items}</nav>'
 
 
 def code(*lines: str) -> str:
