@@ -15,7 +15,7 @@ from workbench.show import page as html
 from workbench.show.figures import Figure
 from workbench.show.markup import empty, esc
 from workbench.show.origin import REHEARSED
-from workbench.show.paper.cells import origin_of
+from workbench.show.paper.cells import origin_of, where
 from workbench.show.paper.figures import figures
 from workbench.show.paper.numbers import CELL, MAIN
 from workbench.show.paper.tables import tables
@@ -113,11 +113,10 @@ def document(matrix: Any, sheets: list[Table], drawn: list[Figure]) -> str:
 def provenance(sheets: list[Table], drawn: list[Figure]) -> str:
     """Return where each artefact comes from, as JSON."""
     made = {s.name: s.origin for s in sheets} | {f.name: f.origin for f in drawn}
-    record = {name: origin.record() if origin else "data/paper/*.csv" for name, origin in made.items()}
-    origins = list({json.dumps(r): r for r in record.values() if isinstance(r, dict)}.values())
-    where = {json.dumps(o): i for i, o in enumerate(origins)}
-    of = {name: where.get(json.dumps(r), r) for name, r in record.items()}
-    return json.dumps({"origins": origins, "artefacts": of}, indent=1, ensure_ascii=False) + "\n"
+    origins = list(dict.fromkeys(origin for origin in made.values() if origin))
+    of = {name: origins.index(origin) if origin else "data/paper/*.csv" for name, origin in made.items()}
+    record = {"origins": [origin.record() for origin in origins], "artefacts": of}
+    return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
 
 
 def page(matrix: Any, show: dict[str, Table | Figure | str], venue: str = "neurips") -> str:
@@ -134,44 +133,33 @@ def page(matrix: Any, show: dict[str, Table | Figure | str], venue: str = "neuri
     lead = [esc(f"From {origin.line}.")]
     lead += [f'<span class="warn">{esc(REHEARSED)}</span>'] if origin.rehearsed else []
     features = sorted(name for name in show if name.startswith("fig_features_"))
-    parts = [
-        ("Results", ["main", "main_equal_n", "gains", "fig_gains", "fig_dimensions", "beside_paper"]),
-        (
-            "What could fool them",
-            ["goodhart", "discriminator", "features", *features, "fig_maps", "fig_coverage_n"],
-        ),
-        ("Success and faults", ["success", "faults"]),
-        (
-            "The search",
-            [
-                "fig_components",
-                "fig_archive",
-                "fig_axes",
-                "fig_axis_lives",
-                "fig_lineage",
-                "cost",
-                "failures",
-            ],
-        ),
-        ("Ablations and transfer", ["ablations", "transfer", "fig_transfer"]),
-        ("The paper's own tables", ["quirks"]),
-        ("Runs", ["runs"]),
-    ]
-    sections: list[html.Section] = [
-        (head, "", [blocks[n] for n in names if n in blocks]) for head, names in parts
-    ]
-    sections.insert(
-        4, ("The winners' programs", "Each step from the seed program to the winner.", descent(matrix))
+
+    def section(head: str, *names: str) -> html.Section:
+        return head, "", [blocks[name] for name in names if name in blocks]
+
+    fooled = ("goodhart", "discriminator", "features", *features, "fig_maps", "fig_coverage_n")
+    search = (
+        "fig_components",
+        "fig_archive",
+        "fig_axes",
+        "fig_axis_lives",
+        "fig_lineage",
+        "cost",
+        "failures",
     )
-    sections.insert(
-        5,
-        (
-            "Conversations",
-            "The first batches of the seed program and of a winner, on train tasks.",
-            conversations(matrix),
-        ),
-    )
-    sections.append(("Cite this", "", [f"<pre>{esc(cite(matrix))}</pre>"]))
+    first = "The first batches of the seed program and of a winner, on train tasks."
+    sections = [
+        section("Results", "main", "main_equal_n", "gains", "fig_gains", "fig_dimensions", "beside_paper"),
+        section("What could fool them", *fooled),
+        section("Success and faults", "success", "faults"),
+        section("The search", *search),
+        ("The winners' programs", "Each step from the seed program to the winner.", descent(matrix)),
+        ("Conversations", first, conversations(matrix)),
+        section("Ablations and transfer", "ablations", "transfer", "fig_transfer"),
+        section("The paper's own tables", "quirks"),
+        section("Runs", "runs"),
+        ("Cite this", "", [f"<pre>{esc(cite(matrix))}</pre>"]),
+    ]
     return html.page("Persona policies: tables and figures", lead, sections)
 
 
@@ -179,22 +167,13 @@ def descent(matrix: Any) -> list[str]:
     """Show the changes from each seed program to its winner, folded step by step."""
     blocks = []
     path = matrix.programs.filter(search=MAIN).sort(*CELL, "seed", "candidate_id")
-    for (domain, simulator, seed), part in path.partition_by(
-        *CELL, "seed", as_dict=True, maintain_order=True
-    ).items():
-        steps = part.to_dicts()
-        for old, new in pairwise(steps):
-            lines = difflib.unified_diff(
-                old["source"].splitlines(),
-                new["source"].splitlines(),
-                old["candidate_id"],
-                new["candidate_id"],
-                lineterm="",
-            )
-            head = f"{domain} · {simulator} · seed {seed}: {old['candidate_id']} → {new['candidate_id']}"
-            blocks.append(
-                f"<details><summary>{esc(head)}</summary>{html.diff(chr(10).join(lines))}</details>"
-            )
+    for part in path.partition_by(*CELL, "seed", maintain_order=True):
+        for old, new in pairwise(part.to_dicts()):
+            ids = old["candidate_id"], new["candidate_id"]
+            texts = old["source"].splitlines(), new["source"].splitlines()
+            change = "\n".join(difflib.unified_diff(*texts, *ids, lineterm=""))
+            head = f"{where(new)} · seed {new['seed']}: {' → '.join(ids)}"
+            blocks.append(f"<details><summary>{esc(head)}</summary>{html.diff(change)}</details>")
     return blocks or [empty("No winner differs from the seed program.")]
 
 

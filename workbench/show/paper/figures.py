@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import altair as alt
@@ -24,6 +23,7 @@ from workbench.show.paper.marks import (
     setting,
     settings,
     shape,
+    two,
 )
 from workbench.show.style import FEATURE_NAMES, LOOKS
 
@@ -33,17 +33,13 @@ DIMENSIONS = {"D1": "D1 style", "D2": "D2 disclosure", "D3": "D3 clarification",
 def figures(matrix: Any) -> tuple[list[Figure], dict[str, str]]:
     """Return the figures that a matrix allows, and for each of the others a sentence that says what it lacks."""
     found, absent, origin = [], {}, origin_of(matrix)
-    builders: dict[str, Callable[[Any, Origin], Built]] = {
-        "components": search_figures.components, "maps": maps, "gains": gains, "dimensions": dimensions,
-        "archive": search_figures.archive, "axes": search_figures.axes, "axis_lives": search_figures.axis_lives,
-        "lineage": search_figures.lineage, "transfer": transfer, "coverage_n": coverage_n,
-    }  # fmt: skip
-    for name, build in builders.items():
+    search = (search_figures.archive, search_figures.axes, search_figures.axis_lives, search_figures.lineage)
+    for build in (search_figures.components, maps, gains, dimensions, *search, transfer, coverage_n):
         made = build(matrix, origin)
         if isinstance(made, Figure):
             found.append(made)
         else:
-            absent[f"fig_{name}"] = made
+            absent[f"fig_{build.__name__}"] = made
     return found + features(matrix, origin), absent
 
 
@@ -52,7 +48,7 @@ def gains(matrix: Any, origin: Origin) -> Built:
     found = numbers.gains(matrix).filter(search=numbers.MAIN)
     if found.is_empty():
         return "No setting has both its seed and its evolved program scored."
-    who, title = "ours" + (" (rehearsal)" if origin.rehearsed else ""), "gain in score on held-out tasks"
+    who = "ours (rehearsal)" if origin.rehearsed else "ours"
     row = pl.format("{}, ours: {}", "domain", "simulator")
     found = found.with_columns(row=row, source=pl.lit(who))
     mean = pl.col("gain").sort().mean()
@@ -65,13 +61,9 @@ def gains(matrix: Any, origin: Origin) -> Built:
     order = frame["row"].to_list()
 
     def draw(width: float) -> Any:
+        title = "gain in score on held-out tasks"
         y = alt.Y("row:N", sort=order, title=None, axis=alt.Axis(domain=False, ticks=False, labelPadding=4))
-        top: dict[str, Any] = {"title": None, "legend": alt.Legend(orient="top", direction="horizontal")}
-        sources = [who, "the paper's"]
-        looks: dict[str, Any] = {
-            "color": alt.Color("source:N", scale=alt.Scale(domain=sources, range=[BLUE, INK]), **top),
-            "shape": alt.Shape("source:N", scale=alt.Scale(domain=sources, range=["cross", "circle"]), **top),
-        }
+        looks = two("source", {who: (BLUE, "cross"), "the paper's": (INK, "circle")})
         none = alt.Chart(pl.DataFrame({"gain": [0.0]}))
         zero = none.mark_rule(color=INK, strokeDash=[3, 2], strokeWidth=0.8).encode(
             x=alt.X("gain:Q", title=title)
@@ -83,9 +75,8 @@ def gains(matrix: Any, origin: Origin) -> Built:
         return alt.layer(zero, span, ticks, dots).properties(width=width, height=13 * len(order))
 
     note = "Evolved minus seed program. Ours at equal N: mean over seeds, a tick a seed (table “gains”: where the winner is the seed program, the gain is chance). The paper's: one search each, by its protocol, as printed."
-    return Figure(
-        "fig_gains", "What evolution adds to the score, by domain and simulator", note, origin, draw, frame
-    )
+    title = "What evolution adds to the score, by domain and simulator"
+    return Figure("fig_gains", title, note, origin, draw, frame)
 
 
 def dimensions(matrix: Any, origin: Origin) -> Built:
@@ -98,12 +89,11 @@ def dimensions(matrix: Any, origin: Origin) -> Built:
         present(frame),
     )
     band = band.with_columns(dimension=pl.col("term").cast(pl.String).replace(DIMENSIONS))
-    places, title = settings(frame), "alignment with people, %"
+    places = settings(frame)
 
     def draw(width: float) -> Any:
-        panels = []
-        for i, name in enumerate(places):
-            part = frame.filter(setting=name)
+        panels, title = [], "alignment with people, %"
+        for i, (name, part) in enumerate(places.items()):
             axis = alt.Axis(labels=i % 2 == 0, ticks=False, domain=False, grid=False, labelPadding=4)
             y = alt.Y("dimension:N", sort=list(DIMENSIONS.values()), title=None, axis=axis)
             at: dict[str, Any] = {
@@ -112,7 +102,7 @@ def dimensions(matrix: Any, origin: Origin) -> Built:
                 "color": color(order),
             }
             scale = alt.Scale(domain=[0, 100])
-            ends: dict[str, Any] = {"x": alt.X("low:Q", title=title, scale=scale), "x2": "high:Q"}
+            ends: dict[str, Any] = {"x": alt.X("low:Q", scale=scale, title=title), "x2": "high:Q"}
             people = alt.Chart(band.filter(domain=part["domain"][0]))
             area = people.mark_bar(
                 color=LOOKS["humans"].color, opacity=0.18, height=alt.RelativeBandSize(0.94)
@@ -134,15 +124,8 @@ def dimensions(matrix: Any, origin: Origin) -> Built:
         "halves of the people against each other (95 % of 200 splits): what no simulator need exceed. The people's own mark sets those of test "
         "tasks against those of train tasks, one split that may fall outside the band."
     )
-    return Figure(
-        "fig_dimensions",
-        "How near mean behavior comes to people's",
-        note,
-        origin,
-        draw,
-        frame,
-        min(2, len(places)),
-    )
+    title = "How near mean behavior comes to people's"
+    return Figure("fig_dimensions", title, note, origin, draw, frame, min(2, len(places)))
 
 
 def maps(matrix: Any, origin: Origin) -> Built:
@@ -221,15 +204,8 @@ def _features(frame: pl.DataFrame, domain: str, origin: Origin, columns: int = 4
         return grid(panels, columns)
 
     note = "Median, quartiles (thick) and the middle 80 % (thin) over conversations of held-out tasks, all seeds and simulators. Rates are shares of a user's turns."
-    return Figure(
-        f"fig_features_{domain}",
-        f"What people and simulated users do, feature by feature: {domain}",
-        note,
-        origin,
-        draw,
-        frame,
-        columns,
-    )
+    title = f"What people and simulated users do, feature by feature: {domain}"
+    return Figure(f"fig_features_{domain}", title, note, origin, draw, frame, columns)
 
 
 def transfer(matrix: Any, origin: Origin) -> Built:
@@ -262,9 +238,8 @@ def transfer(matrix: Any, origin: Origin) -> Built:
         return alt.layer(rect, score, gain).properties(width=width, height=32 * frame["there"].n_unique())
 
     note = "Score at equal N of evolved programs on held-out tasks, mean over seeds; in brackets the gain over the seed program there, as in table “transfer”. A blank was not planned or not run."
-    return Figure(
-        "fig_transfer", "Does an evolved program carry over?", note, origin, draw, frame, wide=False
-    )
+    title = "Does an evolved program carry over?"
+    return Figure("fig_transfer", title, note, origin, draw, frame, wide=False)
 
 
 def coverage_n(matrix: Any, origin: Origin) -> Built:
@@ -277,10 +252,10 @@ def coverage_n(matrix: Any, origin: Origin) -> Built:
 
     def draw(width: float) -> Any:
         panels = []
-        for name in places:
+        for name, part in places.items():
             for i, kind in enumerate(("raw", "standardized")):
-                base = alt.Chart(frame.filter(setting=name, kind=kind)).encode(color=color(order))
-                title = "conversations a task, N" if name == places[-1] else None
+                base = alt.Chart(part.filter(kind=kind)).encode(color=color(order))
+                title = "conversations a task, N" if name == list(places)[-1] else None
                 x = alt.X(
                     "n:Q",
                     title=title,
@@ -306,6 +281,5 @@ def coverage_n(matrix: Any, origin: Origin) -> Built:
         "Coverage grows with N by itself: read conditions at one N. Raw units are the paper's; there, two length features carry most of the "
         "distance. Standardized: by mean and deviation of the people of train tasks. Bands: 95 % intervals."
     )
-    return Figure(
-        "fig_coverage_n", "Coverage against the number of conversations", note, origin, draw, frame, 2
-    )
+    title = "Coverage against the number of conversations"
+    return Figure("fig_coverage_n", title, note, origin, draw, frame, 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -29,14 +29,14 @@ def setting(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(setting=name)
 
 
-def settings(frame: pl.DataFrame) -> list[str]:
-    """List a frame's settings in order."""
-    return frame["setting"].unique().sort().to_list()
+def settings(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Return the rows of each of a frame's settings, in order."""
+    return {name: frame.filter(setting=name) for name in frame["setting"].unique().sort()}
 
 
 def by_setting(frame: pl.DataFrame, *, columns: int = 0) -> dict[str, Any]:
     """Encode a frame's settings by color and dash."""
-    names = settings(frame)
+    names = frame["setting"].unique().sort().to_list()
     legend = alt.Legend(
         orient="bottom", symbolType="stroke", symbolStrokeWidth=1.5, symbolSize=200, columns=columns
     )
@@ -87,11 +87,32 @@ def _scale(order: Sequence[str], what: str, legend: bool) -> dict[str, Any]:
     }
 
 
+def two(field: str, looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """Encode the two values of a field by color and shape, named above the figure."""
+    top: dict[str, Any] = {"title": None, "legend": alt.Legend(orient="top", direction="horizontal")}
+    colors, shapes = (
+        alt.Scale(domain=list(looks), range=list(kind)) for kind in zip(*looks.values(), strict=True)
+    )
+    return {
+        "color": alt.Color(f"{field}:N", scale=colors, **top),
+        "shape": alt.Shape(f"{field}:N", scale=shapes, **top),
+    }
+
+
+def band(base: Any, looks: Mapping[str, Any], *, title: str | None, **axis: Any) -> Any:
+    """Draw means as lines over a band from least to greatest."""
+    area = base.mark_area(opacity=0.18)
+    area = area.encode(alt.Y("low:Q", title=title, **axis), y2="high:Q", color=looks["color"])
+    return alt.layer(
+        area, base.mark_line(strokeWidth=1.5).encode(alt.Y("mean:Q", title=title, **axis), **looks)
+    )
+
+
 def generations() -> Any:
     """Return the axis of generations."""
     return alt.X("generation:Q", title="generation", axis=alt.Axis(tickMinStep=1, tickCount=5, format="d"))
 
 
-def grid(panels: Sequence[Any], columns: int, *, spacing: float = 10) -> Any:
+def grid(panels: Sequence[Any], columns: int) -> Any:
     """Set panels out in rows."""
-    return alt.concat(*panels, columns=columns, spacing={"row": 8, "column": spacing})
+    return alt.concat(*panels, columns=columns, spacing={"row": 8, "column": 10})

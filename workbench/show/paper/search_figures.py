@@ -15,11 +15,13 @@ from workbench.show.paper.marks import (
     CROSSED,
     PALE,
     Built,
+    band,
     by_setting,
     generations,
     grid,
     setting,
     settings,
+    two,
 )
 
 HEIGHT = 105
@@ -38,23 +40,14 @@ def components(matrix: Any, origin: Origin) -> Built:
         panels = []
         for i, (term, name) in enumerate(TERMS.items()):
             base = alt.Chart(frame.filter(term=term)).encode(x=generations())
-            axis: dict[str, Any] = {
-                "title": None,
-                "scale": alt.Scale(domain=[0, 1]),
-                "axis": alt.Axis(labels=not i, tickCount=5),
-            }
-            looks = by_setting(frame)
-            band = base.mark_area(opacity=0.18).encode(
-                alt.Y("low:Q", **axis), y2="high:Q", color=looks["color"]
-            )
-            line = base.mark_line(strokeWidth=1.5).encode(alt.Y("mean:Q", **axis), **looks)
-            panels.append(alt.layer(band, line).properties(width=width, height=HEIGHT, title=name))
+            axis, scale = alt.Axis(labels=not i, tickCount=5), alt.Scale(domain=[0, 1])
+            both = band(base, by_setting(frame), title=None, axis=axis, scale=scale)
+            panels.append(both.properties(width=width, height=HEIGHT, title=name))
         return grid(panels, 3)
 
     note = f"The best program so far, on its own train tasks: mean over seeds ({max(frame['seeds'].to_list())} at most), band from least to greatest."
-    return Figure(
-        "fig_components", "Fitness and its components over the search", note, origin, draw, frame, 3
-    )
+    title = "Fitness and its components over the search"
+    return Figure("fig_components", title, note, origin, draw, frame, 3)
 
 
 def archive(matrix: Any, origin: Origin) -> Built:
@@ -67,8 +60,8 @@ def archive(matrix: Any, origin: Origin) -> Built:
 
     def draw(width: float) -> Any:
         panels = []
-        for i, name in enumerate(places):
-            base, ticks = alt.Chart(frame.filter(setting=name)), [0, 0.2, 0.4, 0.6, 0.8, 1]
+        for i, (name, part) in enumerate(places.items()):
+            base, ticks = alt.Chart(part), [0, 0.2, 0.4, 0.6, 0.8, 1]
             x: dict[str, Any] = {
                 "title": "human-likeness",
                 "scale": alt.Scale(domain=[0, 1]),
@@ -93,15 +86,8 @@ def archive(matrix: Any, origin: Origin) -> Built:
         return grid(panels, 2)
 
     note = f"{len(frame)} of {100 * len(places)} places are filled, over all seeds and islands. Color: the best fitness there; number: how many programs came."
-    return Figure(
-        "fig_archive",
-        "Where programs lie between human-likeness and coverage",
-        note,
-        origin,
-        draw,
-        frame,
-        min(2, len(places)),
-    )
+    title = "Where programs lie between human-likeness and coverage"
+    return Figure("fig_archive", title, note, origin, draw, frame, min(2, len(places)))
 
 
 def axes(matrix: Any, origin: Origin) -> Built:
@@ -112,13 +98,9 @@ def axes(matrix: Any, origin: Origin) -> Built:
     frame = setting(frame)
 
     def draw(width: float) -> Any:
-        looks, title = by_setting(frame, columns=2), "distinct axes so far"
         base = alt.Chart(frame).encode(x=generations())
-        band = base.mark_area(opacity=0.18).encode(
-            alt.Y("low:Q", title=title), y2="high:Q", color=looks["color"]
-        )
-        line = base.mark_line(strokeWidth=1.5).encode(alt.Y("mean:Q", title=title), **looks)
-        return alt.layer(band, line).properties(width=width, height=HEIGHT)
+        both = band(base, by_setting(frame, columns=2), title="distinct axes so far")
+        return both.properties(width=width, height=HEIGHT)
 
     note = "Names of behavior axes met in any program up to a generation: mean over seeds, band from least to greatest."
     return Figure("fig_axes", "Behavior axes discovered over time", note, origin, draw, frame, wide=False)
@@ -134,30 +116,24 @@ def axis_lives(matrix: Any, origin: Origin) -> Built:
     places = settings(frame)
 
     def draw(width: float) -> Any:
-        about: dict[str, Any] = {"title": None, "legend": alt.Legend(orient="top", direction="horizontal")}
-        tone = alt.Color(
-            "kept:N", scale=alt.Scale(domain=list(kept.values()), range=[BLUE, "#888888"]), **about
-        )
-        mark = alt.Shape(
-            "kept:N", scale=alt.Scale(domain=list(kept.values()), range=["circle", "triangle-right"]), **about
-        )
+        looks = two("kept", {"in the winner": (BLUE, "circle"), "not in it": ("#888888", "triangle-right")})
         panels = []
-        for name in places:
-            part = frame.filter(setting=name)
+        for name, part in places.items():
             axis = alt.Axis(ticks=False, domain=False, labelPadding=5)
             x = alt.X("first:Q", title="generation", axis=alt.Axis(tickMinStep=1, tickCount=4, format="d"))
             base = alt.Chart(part).encode(
-                x=x, y=alt.Y("behavior:N", sort=part["behavior"].to_list(), title=None, axis=axis), color=tone
+                x=x,
+                y=alt.Y("behavior:N", sort=part["behavior"].to_list(), title=None, axis=axis),
+                color=looks["color"],
             )
             life = base.mark_rule(strokeWidth=2.2).encode(x2="last:Q")
-            birth = base.mark_point(filled=True, size=26, opacity=1).encode(shape=mark)
+            birth = base.mark_point(filled=True, size=26, opacity=1).encode(shape=looks["shape"])
             panels.append(alt.layer(life, birth).properties(width=width, height=11 * len(part), title=name))
         return grid(panels, 2)
 
     note = "From the first to the last generation with a program that has the axis, in the search with the best held-out score; at most 12 axes, the winner's first, then the most frequent."
-    return Figure(
-        "fig_axis_lives", "Axes that came, stayed and went", note, origin, draw, frame, min(2, len(places))
-    )
+    title = "Axes that came, stayed and went"
+    return Figure("fig_axis_lives", title, note, origin, draw, frame, min(2, len(places)))
 
 
 def lineage(matrix: Any, origin: Origin) -> Built:
@@ -170,8 +146,7 @@ def lineage(matrix: Any, origin: Origin) -> Built:
 
     def draw(width: float) -> Any:
         panels = []
-        for i, name in enumerate(places):
-            part = frame.filter(setting=name)
+        for i, (name, part) in enumerate(places.items()):
             path = part.filter(pl.col("step").is_not_null()).sort("step")
             low = min(part["rank"].drop_nulls().to_list(), default=0.0) - 0.03
             y = alt.Y(
@@ -202,9 +177,7 @@ def lineage(matrix: Any, origin: Origin) -> Built:
                 (path.filter(~odd, pl.col("step") > 0), 0, 10),
             )
             texts = [
-                alt.Chart(some)
-                .mark_text(dx=dx, dy=dy, fontSize=6.5)
-                .encode(text="candidate_id:N", **at)
+                alt.Chart(some).mark_text(dx=dx, dy=dy, fontSize=6.5).encode(text="candidate_id:N", **at)
                 for some, dx, dy in places_of_ids
             ]
             panels.append(
@@ -215,6 +188,5 @@ def lineage(matrix: Any, origin: Origin) -> Built:
         return grid(panels, 2)
 
     note = "Blue crosses: the winner and its ancestors, by id; rings: other programs; x at the foot: rejected ones. Fitness is of train tasks; validation tasks choose the winner, which need not be the highest, and may be the seed program. The seed with the best held-out score."
-    return Figure(
-        "fig_lineage", "The winner's line of descent", note, origin, draw, frame, min(2, len(places))
-    )
+    title = "The winner's line of descent"
+    return Figure("fig_lineage", title, note, origin, draw, frame, min(2, len(places)))
