@@ -13,7 +13,7 @@ from foreign_runs import TASKS, code, openevolve_run, ppol_run
 from workbench.cli import main
 from workbench.errors import WorkbenchError
 from workbench.evolve.run import CANDIDATES, Run, open_run
-from workbench.show import scores, stepper
+from workbench.show import diffs, scores, stepper
 from workbench.show.stepping import TABS
 
 
@@ -140,6 +140,10 @@ def test_an_openevolve_run_of_any_problem_opens(tmp_path: Path) -> None:
             shown.tab = tab
             shown._draw()
     scores(run)
+    changed = diffs(run)
+    changed._receive(changed, {"go": "page:line", "fields": {}})
+    assert changed.note == ""
+    assert "1 changes lead from the seed program to 0001: fitness +1.50." in changed.body
 
 
 def test_damaged_files_are_counted(tmp_path: Path) -> None:

@@ -23,6 +23,18 @@ def send(view: Stepper, go: str, **fields: Any) -> None:
     view._receive(view, {"go": go, "fields": fields})
 
 
+async def idle(view: Stepper) -> None:
+    assert view.driver is not None
+    while view.driver.busy:
+        await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def copied(small: Path, tmp_path: Path) -> Path:
+    shutil.copytree(small, tmp_path / "copied", ignore=shutil.ignore_patterns("lock"))
+    return tmp_path / "copied"
+
+
 def test_it_opens_at_the_last_candidate_and_steps_both_ways(run: Run) -> None:
     view = stepper(run)
     ids = run.candidate_ids
@@ -178,13 +190,11 @@ def test_an_empty_run_says_so_and_fills_when_it_is_written(tmp_path: Path) -> No
         assert view.candidate_id == "0000"
 
 
-def test_it_drives_a_search_pauses_and_stops(small: Path, tmp_path: Path) -> None:
-    path = tmp_path / "copy"
-    shutil.copytree(small, path, ignore=shutil.ignore_patterns("lock"))
-    before = len(open_run(path).candidate_ids)
+def test_it_drives_a_search_pauses_and_stops(copied: Path) -> None:
+    before = len(open_run(copied).candidate_ids)
 
     async def drive() -> Stepper:
-        with Search(path) as search:
+        with Search(copied) as search:
             view = stepper(search)
             assert view.driver is not None
             send(view, "step")
@@ -199,17 +209,15 @@ def test_it_drives_a_search_pauses_and_stops(small: Path, tmp_path: Path) -> Non
             assert view.at == before
             send(view, "run", generations="50")
             send(view, "pause")
-            while view.driver.busy:
-                await asyncio.sleep(0.05)
+            await idle(view)
             assert "paused" in view.live
             assert len(view.reader.candidates) == before + 2
             send(view, "run", generations="50")
             await asyncio.sleep(0.1)
             send(view, "stop")
-            while view.driver.busy:
-                await asyncio.sleep(0.05)
+            await idle(view)
             assert "stopped" in view.live
-            assert len(open_run(path).candidate_ids) < before + 10
+            assert len(open_run(copied).candidate_ids) < before + 10
             send(view, "run", generations="many")
             assert "&#x27;many&#x27; is no number" in view.note
             view._following.cancel()
@@ -224,50 +232,40 @@ def test_something_else_than_a_run_is_refused() -> None:
         stepper("runs/demo")  # type: ignore[arg-type]
 
 
-def test_a_program_edited_by_hand_enters_the_run_and_a_branch_is_another_run(
-    small: Path, tmp_path: Path
-) -> None:
-    path = tmp_path / "copy"
-    shutil.copytree(small, path, ignore=shutil.ignore_patterns("lock"))
-
+def test_a_program_edited_by_hand_enters_the_run_and_a_branch_is_another_run(copied: Path) -> None:
     async def drive() -> None:
-        view = stepper(Search(path))
+        view = stepper(Search(copied))
         assert view.driver is not None
         view.go("0000")
         send(view, "tab:edit")
         assert "<textarea" in view.body
         program = view.reader.program("0000").replace("Stay even-tempered", "Stay rather even-tempered")
         send(view, "evaluate", program=program)
-        while view.driver.busy:
-            await asyncio.sleep(0.05)
+        await idle(view)
         added = view.reader.candidates[-1]
         assert (added["author"], added["parent"], added["status"]) == ("human", "0000", "accepted")
         assert "rather" in view.body
         send(view, "evaluate", program="def broken(:")
-        while view.driver.busy:
-            await asyncio.sleep(0.05)
+        await idle(view)
         assert 'class="error"' in view.note
         send(view, "c:0001")
         send(view, "branch")
-        assert view.reader.run.path == tmp_path / "copy-from-0001-1"
+        assert view.reader.run.path == copied.with_name("copied-from-0001-1")
         assert "a new run" in view.note
         send(view, "step")
-        while view.driver.busy:
-            await asyncio.sleep(0.05)
-        assert view.reader.program("0000") == open_run(path).program("0001")
+        await idle(view)
+        assert view.reader.program("0000") == open_run(copied).program("0001")
         view.driver.search.close()
         view._following.cancel()
 
     asyncio.run(drive())
 
 
-def test_a_run_of_failures_only_says_what_it_is(small: Path, tmp_path: Path) -> None:
+def test_a_run_of_failures_only_says_what_it_is(copied: Path) -> None:
     import workbench as wb
     from workbench.evolve import store
 
-    path = tmp_path / "failures"
-    shutil.copytree(small, path, ignore=shutil.ignore_patterns("lock"))
-    for folder in sorted((path / "candidates").iterdir()):
+    for folder in sorted((copied / "candidates").iterdir()):
         record = store.read_json(folder / "candidate.json")
         nothing = dict.fromkeys((k for k, v in record.items() if isinstance(v, float)), None)
         record |= nothing | {
@@ -280,7 +278,7 @@ def test_a_run_of_failures_only_says_what_it_is(small: Path, tmp_path: Path) -> 
         for frame in folder.glob("*.parquet"):
             if frame.stem != "attempts":
                 frame.unlink()
-    view = stepper(open_run(path))
+    view = stepper(open_run(copied))
     for tab in TABS:
         send(view, f"tab:{tab}")
         assert view.note == ""
@@ -288,21 +286,13 @@ def test_a_run_of_failures_only_says_what_it_is(small: Path, tmp_path: Path) -> 
     send(view, "best")
     assert view.note == ""
     with pytest.raises(WorkbenchError, match="no accepted candidate yet"):
-        wb.show.scores(open_run(path))
-    assert "every episode failed" in wb.show.diffs(open_run(path)).body
+        wb.show.scores(open_run(copied))
+    assert "every episode failed" in wb.show.diffs(open_run(copied)).body
 
 
-def test_a_candidate_that_is_being_written_is_not_shown(small: Path, tmp_path: Path) -> None:
-    path = tmp_path / "half"
-    shutil.copytree(small, path, ignore=shutil.ignore_patterns("lock"))
-    (path / "candidates" / ".tmp-0099").mkdir()
-    assert len(stepper(open_run(path)).reader.candidates) == len(open_run(small).candidate_ids)
-
-
-@pytest.fixture
-def copied(small: Path, tmp_path: Path) -> Path:
-    shutil.copytree(small, tmp_path / "copied", ignore=shutil.ignore_patterns("lock"))
-    return tmp_path / "copied"
+def test_a_candidate_that_is_being_written_is_not_shown(small: Path, copied: Path) -> None:
+    (copied / "candidates" / ".tmp-0099").mkdir()
+    assert len(stepper(open_run(copied)).reader.candidates) == len(open_run(small).candidate_ids)
 
 
 def cut(file: Path) -> None:
@@ -329,6 +319,17 @@ def test_a_damaged_candidate_is_told_and_the_others_are_shown(
             assert view.note == ""
             assert len(view.body) > 40
             assert other == candidate_id or tab == "diff" or "is not readable" not in view.body
+
+
+def test_nothing_is_edited_where_a_program_cannot_be_read(copied: Path) -> None:
+    (copied / "candidates" / "0001" / "program.py").unlink()
+    view = stepper(open_run(copied))
+    view.go("0000")
+    send(view, "tab:edit")
+    assert "<textarea" in view.body
+    send(view, "c:0001")
+    assert "<textarea" not in view.body
+    assert "program.py is missing" in view.body
 
 
 def test_a_run_of_another_format_is_shown_as_far_as_it_can_be_read(copied: Path) -> None:

@@ -94,11 +94,8 @@ def _write(
 ) -> None:
     names = {node.uid: f"{i:04d}" for i, node in enumerate(nodes)}
     top = -math.inf
-    missing += (
-        ["every conversation with a persona (only its P(human) is kept)"]
-        if kind == "ppol"
-        else ["people, personas and conversations"]
-    )
+    kept = "every conversation with a persona (only its P(human) is kept)"
+    missing.append(kept if kind == "ppol" else "people, personas and conversations")
     if not any(node.record.get("prompts") for node in nodes):
         missing.append("mutation prompts and answers, rejected edits")
     missing.append("tokens, cost and seconds")
@@ -109,15 +106,12 @@ def _write(
         if reason:  # the zeros that stand in for its scores are none
             row |= dict.fromkeys(n for n in CANDIDATES if n not in KEPT)
             row |= {"status": "rejected", "reason": reason}
-        row |= {"new_best": not reason and row["rank"] is not None and row["rank"] > top}
+        row["new_best"] = not reason and row["rank"] is not None and row["rank"] > top
         top = row["rank"] if row["new_best"] else top
         frames = people_of(node, row["candidate_id"], config) | _attempts(node, row)
         row["tasks"] = tasks_of(node, config)
-        contexts |= {
-            task_id: text
-            for task_id, task in zip(row["tasks"], log_tasks(node), strict=True)
-            if (text := as_text(task.get("task_context")))
-        }
+        told = [as_text(task.get("task_context")) for task in log_tasks(node)]
+        contexts |= {task: text for task, text in zip(row["tasks"], told, strict=True) if text}
         folder = made(target / "candidates" / row["candidate_id"])
         (folder / "program.py").write_text(node.code)
         if node.reflection:
@@ -155,55 +149,49 @@ def _row(node: Node, names: Mapping[str, str], kind: str) -> Json:
     score = numbers.get("combined_score")
     if score is None and numbers and "error" not in numbers:  # as OpenEvolve does
         score = sum(numbers.values()) / len(numbers)
-    island = as_number(as_dict(node.record.get("metadata")).get("island"))
-    episodes, tasks, each = (
-        numbers.get(k) for k in ("n_episodes", "n_tasks_in_batch", "n_personas_per_task")
-    )
+    counts = ("n_episodes", "n_tasks_in_batch", "n_personas_per_task")
+    episodes, tasks, each = (_whole(node.metrics.get(count)) for count in counts)
     row: Json = dict.fromkeys(CANDIDATES)
     return row | {
         "candidate_id": names[node.uid],
         "parent": names.get(node.parent or ""),
         "generation": int(node.order[0]),
-        "island": None if island is None else int(island),
+        "island": _whole(as_dict(node.record.get("metadata")).get("island")),
         "cell": None if likeness is None or coverage is None else list(cell_of(likeness, coverage)),
         "author": "seed" if node.record.get("parent_id") is None else "mutation",
-        "n_personas": None if each is None else int(each),
+        "n_personas": each,
         "rank": score,
         "fitness": score,
         "human_likeness": likeness,
         "coverage": coverage,
         "lambda_h": numbers.get("score_weight_human_likeness"),
         "lambda_b": numbers.get("score_weight_intra_diversity"),
-        "n_episodes": None if episodes is None else int(episodes),
-        "n_failed": None
-        if episodes is None or tasks is None or each is None
-        else int(tasks * each - episodes),
-        "n_tasks": None if tasks is None else int(tasks),
+        "n_episodes": episodes,
+        "n_failed": tasks * each - episodes if episodes is not None and tasks and each else None,
+        "n_tasks": tasks,
         "validation_score": as_number(node.validation.get("val_combined_score")),
         "validation_human_likeness": as_number(node.validation.get("val_human_likeness")),
         "validation_coverage": as_number(node.validation.get("val_intra_diversity")),
-        "validation_n_episodes": None
-        if not node.validation
-        else int(as_number(node.validation.get("val_n_episodes")) or 0),
+        "validation_n_episodes": (_whole(node.validation.get("val_n_episodes")) or 0)
+        if node.validation
+        else None,
         "created": _moment(node.order[1]),
     }
+
+
+def _whole(value: object) -> int | None:
+    number = as_number(value)
+    return None if number is None else int(number)
 
 
 def _failure(node: Node, kind: str) -> str:
     """Say why a program has no score, as far as the other program keeps it."""
     told = artifacts(node.record)
-    kept = next(
-        (
-            as_text(told.get(k)).strip()
-            for k in ("traceback", "stderr", "error_message", "error")
-            if told.get(k)
-        ),
-        "",
-    )
+    places = ("traceback", "stderr", "error_message", "error")
+    kept = next((as_text(told[place]).strip() for place in places if told.get(place)), "")
     if kind == "ppol" and not node.scored:
-        return (
-            kept or "it was scored zero: it did not load, or no episode of it finished (ppol keeps no reason)"
-        )
+        zero = "it was scored zero: it did not load, or no episode of it finished (ppol keeps no reason)"
+        return kept or zero
     if not node.metrics or "error" in node.metrics or node.metrics.get("timeout"):
         return kept or "its evaluation failed (OpenEvolve keeps no reason)"
     return ""
@@ -214,38 +202,24 @@ def _attempts(node: Node, row: Json) -> dict[str, pl.DataFrame]:
     rows: list[Json] = []
     for found in as_dict(node.record.get("prompts")).values():
         if isinstance(found, dict) and row["parent"]:
-            answers = found.get("responses")
-            answer = as_text(answers[-1]) if isinstance(answers, list) and answers else ""
-            rows.append(
-                {
-                    "candidate_id": row["candidate_id"],
-                    "attempt": len(rows),
-                    "parent": row["parent"],
-                    "prompt": f"{as_text(found.get('system'))}\n\n{as_text(found.get('user'))}".strip(),
-                    "answer": answer,
-                    "edits": answer.count("<<<<<<< SEARCH"),
-                    "verdict": "applied",
-                }
-            )
+            answers = as_list(found.get("responses"))
+            answer = as_text(answers[-1]) if answers else ""
+            prompt = f"{as_text(found.get('system'))}\n\n{as_text(found.get('user'))}".strip()
+            told = {"prompt": prompt, "answer": answer, "edits": answer.count("<<<<<<< SEARCH")}
+            about = {"candidate_id": row["candidate_id"], "attempt": len(rows), "parent": row["parent"]}
+            rows.append(about | told | {"verdict": "applied"})
     return {"attempts": pl.DataFrame(rows, schema=ATTEMPTS)} if rows else {}
 
 
 def _settings(nodes: Sequence[Node], config: Json, domain: str) -> Settings:
     """Return the settings that the other program shares with ours; models that it does not name are unknown."""
-    train, validation = (
-        len(as_list(config.get("train_task_ids"))) or 1,
-        len(as_list(config.get("val_task_ids"))) or 1,
-    )
+    train, validation = (len(as_list(config.get(f"{s}_task_ids"))) or 1 for s in ("train", "val"))
     roles = endpoints(UNKNOWN)
     if isinstance(model := config.get("reflection_model"), str):
         roles["reflection"] = replace(roles["reflection"], model=model)
     islands = {as_number(as_dict(n.record.get("metadata")).get("island")) for n in nodes}
-    stages = [
-        row[1]
-        for row in as_list(config.get("n_personas_schedule"))
-        if isinstance(row, list) and len(row) == 2
-    ]
-    stages = sorted(int(n) for n in stages if as_number(n) and n >= 1)
+    schedule = [as_list(row) for row in as_list(config.get("n_personas_schedule"))]
+    stages = sorted(int(row[1]) for row in schedule if len(row) == 2 and (as_number(row[1]) or 0) >= 1)
     return Settings(
         domain=domain or "unknown",
         seed=max(0, int(as_number(config.get("seed")) or 0)),

@@ -219,6 +219,8 @@ class Run:
     @property
     def tasks(self) -> dict[str, list[str]]:
         """Ids of the train, validation and test tasks."""
+        if self.problem:
+            raise WorkbenchError(self.problem)
         return dict(self.info["tasks"])
 
     @property
@@ -290,7 +292,7 @@ class Run:
             return str(best)
         good = self.candidates.filter(status="accepted")
         if good.is_empty():
-            raise WorkbenchError(f"The run {self.path} has no accepted candidate yet; let it evolve first.")
+            raise WorkbenchError(f"The run {self.place} has no accepted candidate yet; let it evolve first.")
         if self.settings.selection == "random":
             return random.Random(derive(self.settings.seed, "final")).choice(good["candidate_id"].to_list())
         order = ["validation_score", "rank", "candidate_id"]
@@ -345,7 +347,7 @@ class Run:
         if not candidate_id or "/" in candidate_id or not path.is_dir():
             ids = self.candidate_ids
             known = f"it has {ids[0]} to {ids[-1]}" if ids else "it has none yet"
-            raise WorkbenchError(f"The run {self.path} has no candidate '{candidate_id}'; {known}.")
+            raise WorkbenchError(f"The run {self.place} has no candidate '{candidate_id}'; {known}.")
         return path
 
     def _scan(self, name: str, schema: Mapping[str, Any]) -> pl.LazyFrame:
@@ -355,5 +357,5 @@ class Run:
 
     def _read(self, path: Path) -> pl.DataFrame:
         if not path.exists():
-            raise WorkbenchError(f"{path} is missing; the run {self.path} has not come that far.")
+            raise WorkbenchError(f"{path} is missing; the run {self.place} has not come that far.")
         return damage.frame_of(path)

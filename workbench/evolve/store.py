@@ -11,7 +11,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -167,9 +167,7 @@ class Ledger:
         self.path = path
         with writing(path):
             self._file = path.open("ab", buffering=0)
-            if path.stat().st_size and not path.read_bytes().endswith(
-                b"\n"
-            ):  # cut off by a kill or a full disk
+            if (said := path.read_bytes()) and not said.endswith(b"\n"):  # cut off by a kill or a full disk
                 self._append(b"\n")
         self._due: dict[tuple[str, str], list[float]] = {}
         self._written = time.monotonic()
@@ -207,14 +205,10 @@ class Ledger:
 def read_ledger(path: Path) -> pl.DataFrame:
     """Read a ledger; a line cut off by a kill is left out."""
     rows = []
-    if path.exists():
-        for line in path.read_text(errors="replace").splitlines():
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError:
-                continue  # a line in writing when the process was killed is cut
-            if isinstance(row, dict):
-                rows.append(row)
+    for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
+        with suppress(json.JSONDecodeError):  # a line in writing when the process was killed is cut
+            rows.append(json.loads(line))
+    rows = [row for row in rows if isinstance(row, dict)]
     return pl.DataFrame(rows, schema=LEDGER)
 
 

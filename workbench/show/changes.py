@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -12,9 +12,10 @@ import polars as pl
 
 from workbench.evolve.run import CANDIDATES, Run
 from workbench.show.reader import Reader
+from workbench.show.style import change
 
 PARTS = ("axes", "population prompt", "roleplay prompt", "logic", "text")
-_TERMS = ("rank", "human_likeness", "coverage", "success")
+TERMS = {"rank": "fitness", "human_likeness": "HL", "coverage": "coverage", "success": "success"}
 
 
 @lru_cache(maxsize=1024)
@@ -41,13 +42,7 @@ def parts_of(source: str) -> list[str]:
 def _part(node: ast.stmt) -> str:
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return "text"
-    targets = (
-        node.targets
-        if isinstance(node, ast.Assign)
-        else [node.target]
-        if isinstance(node, ast.AnnAssign)
-        else []
-    )
+    targets = getattr(node, "targets", [getattr(node, "target", None)])
     name = next((t.id.upper() for t in targets if isinstance(t, ast.Name)), "")
     if name == "DIVERSITY_AXES":
         return "axes"
@@ -96,13 +91,12 @@ def changes(source: Run | Reader) -> pl.DataFrame:
     """
     reader = source if isinstance(source, Reader) else Reader(source)
     keep = ("candidate_id", "parent", "generation", "author", "status", "reason", "new_best")
-    schema = {name: kind for name, kind in CANDIDATES.items() if name in (*keep, *_TERMS)}
+    schema = {name: kind for name, kind in CANDIDATES.items() if name in (*keep, *TERMS)}
     known = pl.DataFrame(reader.candidates, schema=schema)
-    before = known.select(parent="candidate_id", **{f"{t}_before": t for t in _TERMS})
-    lines = pl.when(pl.col("added", "removed") != "").then(
-        pl.col("added", "removed").str.count_matches("\n") + 1
-    )
-    made = edits(reader).with_columns(lines.fill_null(0).cast(pl.Int32))
+    before = known.select(parent="candidate_id", **{f"{t}_before": t for t in TERMS})
+    texts = pl.col("added", "removed")
+    lines = pl.when(texts != "").then(texts.str.count_matches("\n") + 1).otherwise(0)
+    made = edits(reader).with_columns(lines.cast(pl.Int32))
     made = made.group_by("candidate_id").agg(pl.col("part").unique(), pl.col("added", "removed").sum())
     parts = pl.concat_list(
         pl.when(pl.col("part").list.contains(p)).then(pl.lit(p)) for p in PARTS
@@ -113,9 +107,9 @@ def changes(source: Run | Reader) -> pl.DataFrame:
         .with_columns(
             pl.col("parts").fill_null(pl.lit([], pl.List(pl.String))),
             pl.col("added", "removed").fill_null(0),
-            *(pl.col(t) - pl.col(f"{t}_before") for t in _TERMS),
+            *(pl.col(t) - pl.col(f"{t}_before") for t in TERMS),
         )
-        .select(*keep, "parts", "added", "removed", *_TERMS)
+        .select(*keep, "parts", "added", "removed", *TERMS)
     )
 
 
@@ -146,6 +140,12 @@ def repeated(source: Run | Reader) -> pl.DataFrame:
     )
 
 
+def gains(now: Mapping[str, Any], before: Mapping[str, Any], terms: Iterable[str] = TERMS) -> str:
+    """Say how far each term moved, of those that both have."""
+    known = [t for t in terms if now[t] is not None and before[t] is not None]
+    return " · ".join(f"{TERMS[t]} {change(now[t] - before[t])}" for t in known)
+
+
 def by_part(frame: pl.DataFrame) -> pl.DataFrame:
     """Return, for each part, how many candidates changed it and the mean change of each term with its half-interval.
 
@@ -159,8 +159,8 @@ def by_part(frame: pl.DataFrame) -> pl.DataFrame:
         .agg(
             candidates=pl.len(),
             new_bests=pl.col("new_best").sum(),
-            **{t: pl.col(t).sort().mean() for t in _TERMS},
-            **{f"{t}_half": 1.96 * pl.col(t).sort().std() / pl.col(t).count().sqrt() for t in _TERMS},
+            **{t: pl.col(t).sort().mean() for t in TERMS},
+            **{f"{t}_half": 1.96 * pl.col(t).sort().std() / pl.col(t).count().sqrt() for t in TERMS},
         )
     )
     order = pl.col("part").replace_strict({p: i for i, p in enumerate(PARTS)}, default=len(PARTS))

@@ -8,7 +8,7 @@ import polars as pl
 
 from workbench.errors import WorkbenchError
 from workbench.evolve.run import Run
-from workbench.show.changes import PARTS, by_part, changes, matching, repeated
+from workbench.show.changes import PARTS, TERMS, by_part, changes, gains, matching, repeated
 from workbench.show.diff import diff_html
 from workbench.show.markup import button, check, code, empty, esc, select, table, tabs
 from workbench.show.people_tabs import headline
@@ -115,25 +115,17 @@ class Diffs(View):
         )
 
     def _line(self) -> str:
-        best = self.reader.best_so_far(len(self.reader.candidates) - 1)
+        best = self.reader.best
         if not best:
             return empty("No candidate has been accepted yet.")
         start, *line = self.reader.ancestors(best["candidate_id"])
+        end, cards = esc(best["candidate_id"]), "".join(self._card(c) for c in line)
         if not self.reader.is_first(start):
-            end = best["candidate_id"]
-            said = f"<p>The way to {esc(end)} is known from {esc(start)} on, whose own parent is not.</p>"
-            return said + "".join(self._card(c) for c in line)
+            return f"<p>The way to {end} is known from {esc(start)} on, whose own parent is not.</p>{cards}"
         if not line:
             return empty("The seed program is still the best: nothing that was tried beat it.")
-        seed, end = self.reader.get(start), best
-        sums = " · ".join(
-            f"{name} {change(end[t] - seed[t])}"
-            for name, t in (("fitness", "rank"), ("HL", "human_likeness"), ("coverage", "coverage"))
-        )
-        return (
-            f"<p>{len(line)} changes lead from the seed program to {esc(best['candidate_id'])}: {sums}.</p>"
-            + "".join(self._card(c) for c in line)
-        )
+        sums = gains(best, self.reader.get(start), ("rank", "human_likeness", "coverage"))
+        return f"<p>{len(line)} changes lead from the seed program to {end}: {sums}.</p>{cards}"
 
     def _vain(self) -> str:
         found = repeated(self.reader)
@@ -152,7 +144,7 @@ class Diffs(View):
             ]
             for r in found.iter_rows(named=True)
         ]
-        vain = sum(not r["new_bests"] for r in found.iter_rows(named=True))
+        vain = (found["new_bests"] == 0).sum()
         heads = ["times", "part", "mean change of fitness", "new bests", "rejected", "edit", "candidates"]
         return (
             f"<p>{len(found)} edits were tried more than once; {vain} of them never made a new best.</p>"
@@ -164,13 +156,13 @@ class Diffs(View):
             [esc(r["part"]), str(r["candidates"]), str(r["new_bests"]), str(r["rejected"])]
             + [
                 f"{change(r[t], 3)} ± {r[f'{t}_half']:.3f}" if r[f"{t}_half"] is not None else change(r[t], 3)
-                for t in ("rank", "human_likeness", "coverage", "success")
+                for t in TERMS
             ]
             for r in by_part(self.frame).iter_rows(named=True)
         ]
         if not rows:
             return empty("No change was accepted yet.")
-        heads = ["part", "accepted", "new bests", "rejected", "fitness", "HL", "coverage", "success"]
+        heads = ["part", "accepted", "new bests", "rejected", *TERMS.values()]
         note = '<p class="dim">Mean change against the parent ± half a 95 % interval; a change of two parts counts in both.</p>'
         return note + table(heads, rows, numbers=range(1, 8))
 

@@ -28,11 +28,9 @@ def generations(runs: Sequence[Run]) -> pl.DataFrame:
         for split, term in product(("train", "validation"), SCORES):
             trained = split == "train"
             source = term if trained else f"validation_{'score' if term == 'rank' else term}"
-            ends = {end: f"{source}_{end}" for end in ("low", "high")}
-            bounds = {
-                e: pl.col(c) if c in found.columns else pl.lit(None, pl.Float64) for e, c in ends.items()
-            }
-            best = pl.when("new_best").then(source).forward_fill() if trained else pl.lit(None, pl.Float64)
+            null = pl.lit(None, pl.Float64)  # validation has no interval
+            bounds = {end: pl.col(f"{source}_{end}") if trained else null for end in ("low", "high")}
+            best = pl.when("new_best").then(source).forward_fill() if trained else null
             what = {"split": pl.lit(split), "term": pl.lit(term), "value": pl.col(source)}
             frames.append(found.select(*keep, **about, **what, **bounds, best=best))
     return pl.concat(frames).filter(pl.col("value").is_not_null())
@@ -43,16 +41,12 @@ def references(run: Run) -> pl.DataFrame:
 
     At equal N for coverage, as candidates have several personas a task. Empty before ``evaluate``.
     """
-    found = conditions(run).filter(pl.col("condition").is_in(["humans", "base"])) if run.conditions else None
-    schema = {"condition": pl.String, "term": pl.String, "value": pl.Float64}
-    if found is None:
+    if not run.conditions:
+        schema = {"condition": pl.String, "term": pl.String, "value": pl.Float64}
         return pl.DataFrame(schema=schema | {"low": pl.Float64, "high": pl.Float64})
     terms = {"score_equal_n": "rank", "human_likeness": "human_likeness", "coverage_equal_n": "coverage"}
-    return (
-        found.filter(pl.col("term").is_in(list(terms)))
-        .with_columns(pl.col("term").replace_strict(terms))
-        .select("condition", "term", "value", "low", "high")
-    )
+    found = conditions(run).filter(pl.col("condition").is_in(["humans", "base"]), pl.col("term").is_in(terms))
+    return found.select("condition", pl.col("term").replace_strict(terms), "value", "low", "high")
 
 
 def over_seeds(frame: pl.DataFrame) -> pl.DataFrame:
@@ -63,12 +57,10 @@ def over_seeds(frame: pl.DataFrame) -> pl.DataFrame:
     train = frame.filter(split="train").sort("run", "term", "candidate_id")
     ends = train.group_by("run", "term", "generation", maintain_order=True).agg(pl.col("best").last())
     last = ends.group_by("run", "term", maintain_order=True).agg(last=pl.col("generation").max())
-    grid = last.with_columns(generation=pl.int_ranges(pl.col("last") + 1, dtype=pl.Int32)).explode(
-        "generation"
-    )
-    filled = grid.join(
-        ends, on=["run", "term", "generation"], how="left", maintain_order="left"
-    ).with_columns(pl.col("best").forward_fill().over("run", "term"))
+    until = pl.int_ranges(pl.col("last") + 1, dtype=pl.Int32)
+    grid = last.with_columns(generation=until).explode("generation")
+    filled = grid.join(ends, on=["run", "term", "generation"], how="left", maintain_order="left")
+    filled = filled.with_columns(pl.col("best").forward_fill().over("run", "term"))
     best = pl.col("best").sort()
     return (
         filled.group_by("term", "generation", maintain_order=True)

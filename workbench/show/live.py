@@ -12,7 +12,7 @@ import polars as pl
 
 from workbench.errors import WorkbenchError
 from workbench.evolve.curriculum import personas_per_task
-from workbench.evolve.progress import Progress, duration
+from workbench.evolve.progress import duration
 from workbench.evolve.search import Search
 from workbench.llm.client import LLMError
 from workbench.show.markup import esc
@@ -40,22 +40,10 @@ class Driver:
     ) -> None:
         self.search, self.changed, self.failed = search, changed, failed
         self.task: asyncio.Task[None] | None = None
-        self.left = 0
         self.pausing = False
         self.said = "idle"
-        self._began = 0.0
-        self._done_before = 0
-        self._planned = 0
+        self._began, self._done_before, self._planned = 0.0, 0, 0
         self._paid = (0.0, "")
-        self._progress = search.progress
-        listener = search.progress.report
-
-        def report(progress: Progress) -> None:  # called on another thread: only keep it, and pass it on
-            self._progress = progress
-            if listener:
-                listener(progress)
-
-        search.progress.report = report
 
     @property
     def busy(self) -> bool:
@@ -93,10 +81,10 @@ class Driver:
             raise WorkbenchError(
                 "No event loop is running here; outside a notebook use search.step() instead."
             ) from None
-        self.left, self.pausing, self._began = times, False, time.monotonic()
+        self.pausing, self._began = False, time.monotonic()
         self._done_before = self.search.progress.done
         self._planned = self._episodes(times)
-        self.task = loop.create_task(self._work(work))
+        self.task = loop.create_task(self._work(work, times))
 
     def pause(self) -> None:
         """Stop after the generation that is running."""
@@ -109,14 +97,13 @@ class Driver:
         if self.task:
             self.task.cancel()
 
-    async def _work(self, work: Callable[[], Awaitable[Any]]) -> None:
+    async def _work(self, work: Callable[[], Awaitable[Any]], times: int) -> None:
         ticking = asyncio.get_running_loop().create_task(self._tick())
         try:
-            while True:
+            for _ in range(times):
                 await work()
-                self.left -= 1
                 self.changed(True)
-                if not self.left or self.pausing:
+                if self.pausing:
                     break
             self.said = "paused" if self.pausing else "done"
         except asyncio.CancelledError:
@@ -131,7 +118,6 @@ class Driver:
             ticking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await ticking
-            self.left = 0
             self.task = None
             self.changed(False)
 
@@ -144,11 +130,11 @@ class Driver:
         """Say what is going on: a bar, episodes, time left, tokens and money."""
         if not self.busy:
             return f'<span class="dim">{esc(self.said)} · {self._spent()}</span>'
-        done = self._progress.done - self._done_before
+        done = self.search.progress.done - self._done_before
         total = max(self._planned, done)
         pace = (time.monotonic() - self._began) / done if done >= 5 else None
         left = f" · {duration(pace * (total - done))} left" if pace else ""
-        said = self.said if self.pausing else self._progress.doing
+        said = self.said if self.pausing else self.search.progress.doing
         return (
             f'<progress max="{max(total, 1)}" value="{done}" aria-label="episodes"></progress> '
             f"<span>{done} of about {total} episodes{left} · {esc(said)} · {self._spent()}</span>"

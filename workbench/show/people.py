@@ -35,11 +35,9 @@ def label(file: str) -> str:
     """Shorten a file's name to what its simulator is."""
     short = file.replace("retail_", "").replace("airline_", "").removeprefix("base_")
     model, _, bench = short.partition("_")
-    return (
-        "gpt-4o agent, tau-bench"
-        if model == "taubench"
-        else f"{model}, {bench.replace('taubench', 'tau-bench')}"
-    )
+    if model == "taubench":
+        return "gpt-4o agent, tau-bench"
+    return f"{model}, {bench.replace('taubench', 'tau-bench')}"
 
 
 def side(domain: str, file: str, split: str | None = None, *, edited: bool = False) -> pl.DataFrame:
@@ -92,20 +90,15 @@ def cross(domain: str, resamples: int = 200) -> pl.DataFrame:
 def alignments(domain: str) -> pl.DataFrame:
     """D1-D4 of every simulator with intervals, and people against people as ``Humans, halves``."""
     people = humans(domain)
-    rows = [
-        human_ceiling(people)
-        .select("term", "value", "low", "high")
-        .with_columns(simulator=pl.lit("Humans, halves"))
-    ]
+    found = [("Humans, halves", human_ceiling(people))]
     for file in [*names(domain), *names(domain, "trait")]:
         frame = side(domain, file)
         parts = {label(file): frame} if frame["trait"].null_count() else {
             str(key[0]): part for key, part in frame.partition_by("trait", as_dict=True).items()
         }  # fmt: skip
-        for name, part in sorted(parts.items()):
-            found = alignment_interval(part, people).select("term", "value", "low", "high")
-            rows.append(found.with_columns(simulator=pl.lit(name)))
-    return pl.concat(rows)
+        found += [(name, alignment_interval(part, people)) for name, part in sorted(parts.items())]
+    columns = ("term", "value", "low", "high")
+    return pl.concat(frame.select(*columns, simulator=pl.lit(name)) for name, frame in found)
 
 
 def coverages(domain: str, sizes: Sequence[int] = (1, 2, 3, 5, 8, 12, 20)) -> pl.DataFrame:
@@ -123,21 +116,13 @@ def controls(domain: str) -> pl.DataFrame:
     """P(human) of people, base simulator and editor on test tasks, and what a fresh forest says of the editor."""
     people, rows = humans(domain).filter(split="test"), []
     for file in names(domain):
-        judge = forest(domain, file)
-        parts = {
-            "humans": people,
-            "base": side(domain, file, "test"),
-            "editor": side(domain, file, "test", edited=True),
-        }
-        for who, frame in parts.items():
+        judge, edited = forest(domain, file), side(domain, file, "test", edited=True)
+        for who, frame in (("humans", people), ("base", side(domain, file, "test")), ("editor", edited)):
             mean = summarize(judge.likeness(frame), frame["tau2_task_id"])
-            rows.append(
-                {"simulator": label(file), "who": who, "value": mean.mean, "low": mean.low, "high": mean.high}
-            )
-        scores = fresh_scores(parts["editor"], people, task="tau2_task_id")
-        caught = dict(zip(("value", "low", "high"), auc(scores, resamples=300), strict=True))
-        rows.append({"simulator": label(file), "who": "fresh", **caught})
-    return pl.DataFrame(rows)
+            rows.append((label(file), who, mean.mean, mean.low, mean.high))
+        scores = fresh_scores(edited, people, task="tau2_task_id")
+        rows.append((label(file), "fresh", *auc(scores, resamples=300)))
+    return pl.DataFrame(rows, schema=["simulator", "who", "value", "low", "high"], orient="row")
 
 
 def fault_rates(domain: str) -> pl.DataFrame:
@@ -156,14 +141,9 @@ def fault_rates(domain: str) -> pl.DataFrame:
 
 def separation_chart(frame: pl.DataFrame, domain: str) -> Any:
     """Draw each feature's own power to tell people from simulators, strongest first within its dimension."""
-    order = (
-        frame.group_by("name")
-        .agg((pl.col("auc") - 0.5).abs().mean())
-        .sort(-pl.col("auc"), "name")["name"]
-        .to_list()
-    )
+    power = frame.group_by("name").agg((pl.col("auc") - 0.5).abs().mean())
+    order = power.sort(-pl.col("auc"), "name")["name"].to_list()
     best, simulators_ = order[0], frame["simulator"].unique(maintain_order=True).to_list()
-    rule = alt.Chart(pl.DataFrame({"x": [0.5]})).mark_rule(strokeDash=[4, 3], color="#888888").encode(x="x:Q")
     dots = alt.Chart(frame).mark_point(filled=True, size=55, opacity=0.85).encode(
         x=alt.X("auc:Q", title="chance that a person's value is the higher one", scale=alt.Scale(domain=[0, 1])),
         y=alt.Y("name:N", title=None, sort=order),
@@ -173,7 +153,7 @@ def separation_chart(frame: pl.DataFrame, domain: str) -> Any:
     )  # fmt: skip
     title = f"One feature nearly tells people apart: {best}"
     note = "0.5: the feature says nothing. Left: people lower; right: people higher."
-    return (rule + dots).properties(width=420, height=340, title=_title(title, note, domain))
+    return (_chance("x:Q") + dots).properties(width=420, height=340, title=_title(title, note, domain))
 
 
 def importance_chart(frame: pl.DataFrame, domain: str, file: str) -> Any:
@@ -186,9 +166,8 @@ def importance_chart(frame: pl.DataFrame, domain: str, file: str) -> Any:
         )
         panel = base.mark_bar(color=PALETTE[0], height=9).encode(x=alt.X(f"{column}:Q", title=title))
         if column == "permutation":
-            ends = base.transform_calculate(
-                low="datum.permutation - datum.std", high="datum.permutation + datum.std"
-            )
+            low, high = "datum.permutation - datum.std", "datum.permutation + datum.std"
+            ends = base.transform_calculate(low=low, high=high)
             panel += ends.mark_rule(color="#888888").encode(x=alt.X("low:Q", title=title), x2="high:Q")
         panels.append(panel.properties(width=200, height=300))
     note = "Features that say the same cover for each other: a small drop does not mean a feature is useless."
@@ -232,12 +211,8 @@ def alignment_chart(frame: pl.DataFrame, domain: str, terms: Sequence[str] = ("D
         base = alt.Chart(frame.filter(term=term)).encode(
             y=alt.Y("simulator:N", sort=order, title=None, axis=alt.Axis(labels=term == terms[0]))
         )
-        x = alt.X(
-            "low:Q",
-            title=TERM_NAMES[term],
-            scale=alt.Scale(domain=[0, 100]),
-            axis=alt.Axis(values=[0, 50, 100]),
-        )
+        scale, axis = alt.Scale(domain=[0, 100]), alt.Axis(values=[0, 50, 100])
+        x = alt.X("low:Q", title=TERM_NAMES[term], scale=scale, axis=axis)
         bars = base.mark_rule(strokeWidth=1.5).encode(x=x, x2="high:Q", color=people)
         dots = base.mark_point(filled=True, size=50, opacity=1).encode(x="value:Q", color=people)
         panels.append((bars + dots).properties(width=130, height=20 * len(order)))
@@ -272,47 +247,31 @@ def coverage_chart(frame: pl.DataFrame, domain: str) -> Any:
 
 def control_chart(frame: pl.DataFrame, domain: str) -> Any:
     """Draw P(human) of people, base and editor, and the fresh forest's verdict on the editor."""
-    looks = [LOOKS[who] for who in ("humans", "base", "editor")]
-    order = [look.name for look in looks]
-    part = frame.filter(pl.col("who") != "fresh").with_columns(
-        name=pl.col("who").replace_strict({w: LOOKS[w].name for w in ("humans", "base", "editor")})
-    )
-    likeness = {
-        key: dict(part.filter(who=key).select("simulator", "value").iter_rows())
-        for key in ("humans", "editor")
-    }
-    fooled = sum(likeness["editor"][k] > likeness["humans"][k] for k in likeness["humans"])
+    looks = {who: LOOKS[who] for who in ("humans", "base", "editor")}
+    order = [look.name for look in looks.values()]
+    fresh, part = frame.filter(who="fresh"), frame.filter(pl.col("who") != "fresh")
+    part = part.with_columns(name=pl.col("who").replace_strict(dict(zip(looks, order, strict=True))))
+    wide = part.pivot("who", index="simulator", values="value")
+    fooled = (wide["editor"] > wide["humans"]).sum()
+    colors = alt.Scale(domain=order, range=[look.color for look in looks.values()])
+    shapes = alt.Scale(domain=order, range=[look.shape for look in looks.values()])
     base = alt.Chart(part).encode(
-        y=alt.Y("simulator:N", title=None),
-        color=alt.Color(
-            "name:N", title=None, scale=alt.Scale(domain=order, range=[look.color for look in looks])
-        ),
+        y=alt.Y("simulator:N", title=None), color=alt.Color("name:N", title=None, scale=colors)
     )
     axis: dict[str, Any] = {"title": "P(human) by the frozen forest", "scale": alt.Scale(domain=[0, 1])}
-    shape = alt.Shape(
-        "name:N", title=None, scale=alt.Scale(domain=order, range=[look.shape for look in looks])
-    )
     left = base.mark_rule(strokeWidth=1.5, opacity=0.6).encode(x=alt.X("low:Q", **axis), x2="high:Q")
     left += base.mark_point(filled=False, strokeWidth=2.5, size=70, opacity=1).encode(
-        x=alt.X("value:Q", **axis), shape=shape
+        x=alt.X("value:Q", **axis), shape=alt.Shape("name:N", title=None, scale=shapes)
     )
-    fresh = alt.Chart(frame.filter(who="fresh")).encode(
-        y=alt.Y("simulator:N", title=None, axis=alt.Axis(labels=False))
-    )
+    verdict = alt.Chart(fresh).encode(y=alt.Y("simulator:N", title=None, axis=alt.Axis(labels=False)))
     title = "editor against people: AUC of a fresh forest"
-    scale_right = alt.Scale(domain=[0, 1])
-    right = (
-        alt.Chart(pl.DataFrame({"x": [0.5]}))
-        .mark_rule(strokeDash=[4, 3], color="#888888")
-        .encode(x=alt.X("x:Q", scale=scale_right, title=title))
-    )
-    right += fresh.mark_rule(color=_EDITOR.color).encode(x="low:Q", x2="high:Q")
-    right += fresh.mark_point(filled=True, size=70, opacity=1, color=_EDITOR.color).encode(x="value:Q")
+    right = _chance(alt.X("x:Q", scale=alt.Scale(domain=[0, 1]), title=title))
+    right += verdict.mark_rule(color=_EDITOR.color).encode(x="low:Q", x2="high:Q")
+    right += verdict.mark_point(filled=True, size=70, opacity=1, color=_EDITOR.color).encode(x="value:Q")
     height = 42 * frame["simulator"].n_unique()
     panels = [panel.properties(width=250, height=height) for panel in (left, right)]
-    head = f"A rule without a model scores above people on {fooled} of {len(likeness['humans'])} simulators"
-    caught = (frame.filter(who="fresh")["low"] > 0.5).sum()
-    note = f"… and a forest trained afresh catches it on {caught}. Test tasks, 95 % intervals by task."
+    head = f"A rule without a model scores above people on {fooled} of {len(wide)} simulators"
+    note = f"… and a forest trained afresh catches it on {(fresh['low'] > 0.5).sum()}. Test tasks, 95 % intervals by task."
     return alt.hconcat(*panels, title=_title(head, note, domain))
 
 
@@ -330,6 +289,11 @@ def fault_chart(frame: pl.DataFrame, domain: str) -> Any:
     title = f"{totals['simulator'][0]} spoils {totals['share'][0]:.0%} of its dialogues"
     note = "Found by rules, without a model; they miss much that a reader sees. A dialogue counts once, by its first fault."
     return bars.properties(width=420, height=24 * len(totals), title=_title(title, note, domain))
+
+
+def _chance(x: Any) -> alt.Chart:
+    """Draw a rule where nothing is told apart."""
+    return alt.Chart(pl.DataFrame({"x": [0.5]})).mark_rule(strokeDash=[4, 3], color="#888888").encode(x=x)
 
 
 def _title(text: str, note: str, domain: str) -> alt.Title:

@@ -13,7 +13,7 @@ from workbench.measure.faults import FAULTS
 from workbench.show import timeline
 from workbench.show.marks import marked, marks, moved
 from workbench.show.markup import empty, esc, link, select, table, tabs
-from workbench.show.reader import Reader
+from workbench.show.reader import Candidate, Reader
 from workbench.show.style import FEATURE_NAMES, LOOKS, REMOVED, TERMS, change, plus_minus, share
 
 Choices = Mapping[str, str]
@@ -25,13 +25,11 @@ def personas_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
     personas, episodes = reader.frame(candidate_id, "personas"), reader.frame(candidate_id, "episodes")
     if personas is None or personas.is_empty():
         return empty(_nothing(reader, candidate_id, "personas"))
-    likeness = episodes.select(*KEY, "likeness", "dialogue_id") if episodes is not None else None
-    if likeness is not None:
-        personas = personas.join(likeness, on=KEY, how="left")
-    rows = personas.sort("split", "task_id", "persona_id").to_dicts()
+    if episodes is not None:
+        personas = personas.join(episodes.select(*KEY, "likeness", "dialogue_id"), on=KEY, how="left")
+    rows = personas.sort(KEY).to_dicts()
     axes = list(dict.fromkeys(p["axis"] for r in rows for p in r["axis_placement"] or []))
-    wanted = choices.get("persona", "")
-    chosen = next((r for r in rows if _persona_key(r) == wanted), rows[0])
+    chosen = next((r for r in rows if _persona_key(r) == choices.get("persona")), rows[0])
     heads = "".join(f'<th class="up">{esc(a, 40)}</th>' for a in axes)
     body, group = [], None
     for r in rows:
@@ -51,12 +49,9 @@ def personas_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
         f'<div data-scroll="personas"><p class="dim">● the axis is placed true, ○ false; P(human) of the conversation.</p>'
         f'<table><thead><tr><th></th>{heads}<th class="n">P(human)</th></tr></thead><tbody>{"".join(body)}</tbody></table></div>'
     )
-    episode = chosen.get("dialogue_id")
-    more = (
-        f"<p>{link('episode:' + episode, 'Its conversation, and where the policy stands in the prompt')}</p>"
-        if episode
-        else ""
-    )
+    more = ""
+    if episode := chosen.get("dialogue_id"):
+        more = f"<p>{link('episode:' + episode, 'Its conversation, and where the policy stands in the prompt')}</p>"
     right = (
         f'<div data-scroll="policy"><h4>{esc(chosen["persona_id"])} · task {esc(chosen["task_id"])}</h4><p>{esc(chosen["description"])}</p>'
         f'<p class="dim">{esc(chosen["reasoning"])}</p><pre class="box">{esc(chosen["policy"])}</pre>{more}</div>'
@@ -86,17 +81,13 @@ def episodes_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
     order = choices.get("order", "best")
     ranked = episodes.sort("likeness", "dialogue_id", descending=[order == "best", False], nulls_last=True)
     rows = ranked.drop("agent_prompt", "user_prompt").to_dicts()
-    wanted = choices.get("episode", "")
-    chosen = next((r for r in rows if r["dialogue_id"] == wanted), rows[0])
+    chosen = next((r for r in rows if r["dialogue_id"] == choices.get("episode")), rows[0])
     body = []
     for r in rows:
         mark = ' class="on"' if r is chosen else ""
         reward = "–" if r["success"] is None else "✓" if r["success"] else "✗"
-        tags = (
-            f'<span class="tag bad">{esc(r["fault"] or "failed", 40)}</span>'
-            if r["fault"] or r["error"]
-            else ""
-        )
+        bad = r["fault"] or ("failed" if r["error"] else "")
+        tags = f'<span class="tag bad">{esc(bad, 40)}</span>' if bad else ""
         body.append(
             f'<tr{mark} data-go="episode:{esc(r["dialogue_id"])}" tabindex="0"><td class="n">{share(r["likeness"])}</td>'
             f'<td>{reward}</td><td class="nowrap">{"" if r["split"] == "train" else "validation "}{esc(r["task_id"])} <span class="mono">{esc(r["persona_id"])}</span></td><td>{tags}</td></tr>'
@@ -136,21 +127,19 @@ def _episode(
     head += f'{tabs("show", SHOWN, show, "about this conversation")}<div style="height:8px"></div>'
     if show == "user":
         note = '<p class="dim">What the model that plays the customer was told; the persona policy is marked.</p>'
-        return head + note + prompt_html(episode)
+        return head + note + _prompt(episode)
     if show == "agent":
         return f'{head}<pre class="box">{esc(episode["agent_prompt"], 60_000)}</pre>'
     if show == "prints":
         prints = reader.frame(candidate_id, "fingerprints")
-        row = prints.filter(dialogue_id=episode["dialogue_id"]).to_dicts() if prints is not None else []
-        return head + (
-            fingerprint_html(row[0], reader.human_range)
-            if row
-            else empty(_nothing(reader, candidate_id, "fingerprint"))
-        )
+        found = prints.filter(dialogue_id=episode["dialogue_id"]) if prints is not None else pl.DataFrame()
+        if found.is_empty():
+            return head + empty(_nothing(reader, candidate_id, "fingerprint"))
+        return head + _fingerprint(found.row(0, named=True), reader.human_range)
     return head + chat_html(turns, fault_turns(episode))
 
 
-def prompt_html(episode: Mapping[str, Any]) -> str:
+def _prompt(episode: Mapping[str, Any]) -> str:
     """Show the exact system prompt of the user simulator, the policy in it marked."""
     text, at = episode["user_prompt"] or "", episode["policy_at"]
     if at is None or at >= len(text):
@@ -168,7 +157,7 @@ def chat_html(turns: pl.DataFrame, faults: Mapping[int, list[str]] | None = None
     out = []
     why = marks(turns)
     for row in turns.iter_rows(named=True):
-        content, calls = row["content"] or "", _calls(row.get("tool_calls"))
+        content, calls = row["content"] or "", _calls(row.get("tool_calls") or "[]")
         role = row["role"] if row["role"] in names else "tool"
         kind = "tool" if role == "assistant" and calls and not content else role
         who = f'<span class="who">{names[role]}</span>'
@@ -197,23 +186,16 @@ def fault_turns(episode: Mapping[str, Any]) -> dict[int, list[str]]:
     return out
 
 
-def _calls(text: str | None) -> str:
-    if not text:
-        return ""
+def _calls(text: str) -> str:
     try:
-        calls = json.loads(text)
-        lines = [
-            f"{c['function']['name']}({c['function']['arguments']})"
-            if "function" in c
-            else f"{c['name']}({c['arguments']})"
-            for c in calls
-        ]
+        calls = [c["function"] for c in json.loads(text)]
+        lines = [f"{c['name']}({c['arguments']})" for c in calls]
     except (ValueError, KeyError, TypeError):
         lines = [text]
     return "".join(f'<div class="mono">⚙ {esc(line, 1_000)}</div>' for line in lines)
 
 
-def fingerprint_html(row: Mapping[str, Any], people: Mapping[str, tuple[float, ...]]) -> str:
+def _fingerprint(row: Mapping[str, Any], people: Mapping[str, tuple[float, ...]]) -> str:
     """Show the 19 features as dots on people's 5–95 % range."""
     rows, away = [], []
     for feature in FEATURES:
@@ -230,20 +212,12 @@ def fingerprint_html(row: Mapping[str, Any], people: Mapping[str, tuple[float, .
             f'<rect x="{x[1] + 1.6:.1f}" y="2" width=".8" height="6" fill="{LOOKS["humans"].color}"/>'
             f'<ellipse cx="{x[3] + 2:.1f}" cy="5" rx="2.2" ry="3.4" fill="{color}"/></svg>'
         )
-        rows.append(
-            [
-                esc(FEATURE_NAMES[feature]),
-                f"{value:.2f}",
-                bar,
-                f"{low:.2f}–{high:.2f}",
-                "outside" if outside else "",
-            ]
-        )
+        where = f"{low:.2f}–{high:.2f}", "outside" if outside else ""
+        rows.append([esc(FEATURE_NAMES[feature]), f"{value:.2f}", bar, *where])
     said = f"{len(FEATURES) - len(away)} of {len(FEATURES)} features lie where 90 % of people do"
     said += f"; outside: {', '.join(away)}." if away else "."
-    return f"<p>{esc(said)}</p>" + table(
-        ["feature", "here", "on people's range", "people, 5–95 %", ""], rows, numbers=(1,)
-    )
+    heads = ["feature", "here", "on people's range", "people, 5–95 %", ""]
+    return f"<p>{esc(said)}</p>{table(heads, rows, numbers=(1,))}"
 
 
 def scores_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
@@ -265,22 +239,16 @@ def scores_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
             if found := reader.references.get((condition, term)):
                 rows.append((LOOKS[condition].name, condition, found))
         parts.append(_dots(TERMS[term], rows))
-    if foreign := reader.run.info.get("foreign"):
-        notes = [
-            f"As {foreign['program']} scored it, without intervals; what it compares by is its combined score."
-        ]
-        return "".join([*parts, *(f'<p class="dim">{n}</p>' for n in notes)])
+    if foreign := reader.run.foreign:
+        note = "scored it, without intervals; what it compares by is its combined score."
+        return f'{"".join(parts)}<p class="dim">As {foreign["program"]} {note}</p>'
     lambdas = f"λ<sub>h</sub> {share(c['lambda_h'])} · λ<sub>b</sub> {share(c['lambda_b'])}"
     notes = [
         f"Fitness = λ<sub>h</sub>·HL + λ<sub>b</sub>·coverage with {lambdas}; the curriculum moves λ, and N raises coverage by itself.",
         "Comparable fitness is what the search ranks by: half HL, half coverage at the first stage's N, as the gain over the first program "
         "on the same tasks, on top of that program's mean. The other terms are of this candidate's own tasks and N.",
-        "Bars: 95 % intervals clustered by task."
-        + (
-            " People and base simulator: held-out tasks."
-            if reader.references
-            else " People and base simulator come with 'workbench evaluate'."
-        ),
+        "Bars: 95 % intervals clustered by task. People and base simulator"
+        + (": held-out tasks." if reader.references else " come with 'workbench evaluate'."),
     ]
     if c["validation_score"] is not None:
         notes.append(
@@ -294,10 +262,8 @@ def scores_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
         notes.append(
             "<b>Human-likeness is above people's: a warning, not a triumph. Read its conversations.</b>"
         )
-    said = f"<p>{esc(_came(c, parent, reader))}</p>"
-    return (
-        said + f'<div class="dots">{"".join(parts)}</div>' + "".join(f'<p class="dim">{n}</p>' for n in notes)
-    )
+    below = "".join(f'<p class="dim">{n}</p>' for n in notes)
+    return f'<p>{esc(_came(c, parent, reader))}</p><div class="dots">{"".join(parts)}</div>{below}'
 
 
 def _came(c: Mapping[str, Any], parent: Mapping[str, Any] | None, reader: Reader) -> str:
@@ -324,11 +290,9 @@ def _dots(title: str, rows: list[tuple[str, str, Any]]) -> str:
             continue
         y = 10 + i * row_high
         color, sign = LOOKS[condition].color, LOOKS[condition].sign
-        bar = (
-            ""
-            if low is None or high is None
-            else f'<line x1="{left + wide * low:.1f}" x2="{left + wide * high:.1f}" y1="{y}" y2="{y}" stroke="{color}" stroke-width="3" opacity=".45"/>'
-        )
+        bar = ""
+        if low is not None and high is not None:
+            bar = f'<line x1="{left + wide * low:.1f}" x2="{left + wide * high:.1f}" y1="{y}" y2="{y}" stroke="{color}" stroke-width="3" opacity=".45"/>'
         delta = "" if i == 0 or first is None else f"  ({change(first - value)})"
         lines.append(
             f'<line x1="{left}" x2="{left + wide}" y1="{y}" y2="{y}" stroke="currentColor" opacity=".15"/>{bar}'
@@ -341,7 +305,7 @@ def _dots(title: str, rows: list[tuple[str, str, Any]]) -> str:
 
 def lineage_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
     """Show the family tree and the chain from the seed to this candidate, culled ancestors included."""
-    best = reader.best_so_far(len(reader.candidates) - 1)
+    best = reader.best["candidate_id"] if reader.best else None
     rows = []
     for step in reader.ancestors(candidate_id):
         c = reader.get(step)
@@ -358,7 +322,7 @@ def lineage_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
             ]
         )
     kept = sum(c["status"] == "accepted" for c in reader.candidates)
-    line = reader.ancestors(best["candidate_id"]) if best else []
+    line = reader.ancestors(best) if best else []
     way = f"{max(len(line) - 1, 0)} changes lead from the seed to the best"
     if line and not reader.is_first(line[0]):
         way = f"the best comes from {esc(line[0])}, whose own parent is not known"
@@ -369,7 +333,7 @@ def lineage_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
         "hollow: rejected; dashed: damaged. Programs that left the archive stay here.</p>"
     )
     return (
-        f'{said}{note}<div style="overflow:auto;max-height:300px" data-scroll="tree">{timeline.tree(reader, candidate_id, best["candidate_id"] if best else None)}</div>'
+        f'{said}{note}<div style="overflow:auto;max-height:300px" data-scroll="tree">{timeline.tree(reader, candidate_id, best)}</div>'
         f"<h5>The way to {esc(candidate_id)}</h5>{table(heads, rows, numbers=(1, 2, 3, 4))}"
     )
 
@@ -381,22 +345,18 @@ def headline(reader: Reader, candidate_id: str) -> str:
         return f"({reader.why_not(candidate_id, '')})"
     if attempts is None or attempts.is_empty():
         return "seed program"
-    return (
-        str(attempts.sort("attempt")["answer"][-1]).split("<<<<<<<")[0].strip().replace("\n", " ")
-        or "(no words)"
-    )
+    words = str(attempts.sort("attempt")["answer"][-1]).split("<<<<<<<")[0]
+    return words.strip().replace("\n", " ") or "(no words)"
 
 
 def archive_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
     """Show the cells filled up to this candidate; a click goes to the best program of a cell."""
-    cells: dict[tuple[int, int], list[dict[str, Any]]] = {}
-    for c in reader.candidates[: reader.at[candidate_id] + 1]:
-        if c["cell"]:
-            cells.setdefault((c["cell"][0], c["cell"][1]), []).append(c)
+    cells: dict[tuple[int, ...], list[Candidate]] = {}
+    found = [c for c in reader.candidates[: reader.at[candidate_id] + 1] if c["cell"]]
+    for c in sorted(found, key=lambda c: (-c["rank"], c["candidate_id"])):
+        cells.setdefault(tuple(c["cell"]), []).append(c)
     if not cells:
         return empty("The archive is empty: no candidate has been accepted yet.")
-    for members in cells.values():
-        members.sort(key=lambda c: (-c["rank"], c["candidate_id"]))
     path = [tuple(reader.get(a)["cell"]) for a in reader.ancestors(candidate_id) if reader.get(a)["cell"]]
     note = (
         f'<p class="dim">{len(cells)} of 100 cells are filled after {esc(candidate_id)}. Number: fitness of the best program there, over all '

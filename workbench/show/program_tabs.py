@@ -6,7 +6,10 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
+import polars as pl
+
 from workbench.evolve.damage import DAMAGED
+from workbench.show.changes import gains
 from workbench.show.diff import counts, diff_html, program_html
 from workbench.show.markup import button, empty, esc, link, table
 from workbench.show.reader import Reader
@@ -19,7 +22,8 @@ def diff_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
     """Show a program against its parent, or against what ``choices["against"]`` names."""
     c = reader.get(candidate_id)
     against, layout = choices.get("against") or "parent", choices.get("layout", "beside")
-    other = {"parent": c["parent"], "seed": "0000", "best": _best_id(reader)}.get(against, against)
+    best = reader.best["candidate_id"] if reader.best else None
+    other = {"parent": c["parent"], "seed": "0000", "best": best}.get(against, against)
     named = ["parent", "seed", "best", *reader.ancestors(candidate_id)[:-1]]
     options = "".join(f'<option value="{esc(name)}"></option>' for name in named)
     field = (
@@ -27,18 +31,19 @@ def diff_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
         f'title="parent, seed, best, or the number of any candidate"></label><datalist id="against-{id(reader)}">{options}</datalist>'
     )
     names = {"beside": "Side by side", "inline": "Inline", "whole": "Whole program"}
-    bar = field + "".join(button(f"layout:{k}", text, disabled=k == layout) for k, text in names.items())
+    buttons = "".join(button(f"layout:{k}", text, disabled=k == layout) for k, text in names.items())
+    bar = f'<div class="bar">{field}{buttons}'
     new = reader.program(candidate_id)
     if layout == "whole" or not other:
         seed = reader.is_first(candidate_id)
         why = "No parent: this is the seed program." if seed else "Its parent is not known: it is damaged."
         note = "" if other else empty(why)
-        return f'<div class="bar">{bar}</div>{note}{program_html(new)}'
+        return f"{bar}</div>{note}{program_html(new)}"
     if other not in reader.at:
-        return f'<div class="bar">{bar}</div>' + empty(f"There is no candidate {other} to compare with.")
+        return f"{bar}</div>" + empty(f"There is no candidate {other} to compare with.")
     if not reader.readable(other):
         note = empty(f"{other} cannot be compared with: {reader.why_not(other, '')}.")
-        return f'<div class="bar">{bar}</div>{note}{program_html(new)}'
+        return f"{bar}</div>{note}{program_html(new)}"
     old = reader.program(other)
     added, removed = counts(old, new)
     note = ""
@@ -47,14 +52,9 @@ def diff_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
             "No edit could be applied, so the program shown is the parent's. The Mutation tab has the answers."
         )
     return (
-        f'<div class="bar">{bar}<span class="dim">+{added} −{removed} lines</span></div>{_what_it_did(reader, c, other)}{note}'
+        f'{bar}<span class="dim">+{added} −{removed} lines</span></div>{_what_it_did(reader, c, other)}{note}'
         + diff_html(old, new, (other, candidate_id), beside=layout == "beside")
     )
-
-
-def _best_id(reader: Reader) -> str | None:
-    best = reader.best_so_far(len(reader.candidates) - 1)
-    return best["candidate_id"] if best else None
 
 
 def _what_it_did(reader: Reader, c: Mapping[str, Any], other: str) -> str:
@@ -64,18 +64,8 @@ def _what_it_did(reader: Reader, c: Mapping[str, Any], other: str) -> str:
     p = reader.get(other)
     if p["status"] != "accepted":
         return ""
-    parts = [
-        f"{name} {change(c[term] - p[term])}"
-        for name, term in (
-            ("fitness", "rank"),
-            ("HL", "human_likeness"),
-            ("coverage", "coverage"),
-            ("success", "success"),
-        )
-        if c[term] is not None and p[term] is not None
-    ]
     return (
-        f"<p><b>What it did</b> against {esc(other)}: {' · '.join(parts)} "
+        f"<p><b>What it did</b> against {esc(other)}: {gains(c, p)} "
         f'<span class="dim">(HL, coverage and success on other tasks: {esc(", ".join(c["tasks"] or []))} against {esc(", ".join(p["tasks"] or []))})</span></p>'
     )
 
@@ -96,19 +86,17 @@ def axes_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
     for name in [*after, *(n for n in before if n not in after)]:
         old, new = before.get(name), after.get(name)
         placed, on, off = use.get(name, (None, None, None))
+        text = _axis_text(new or old or {})
         if old is None:
             state = '<span class="tag good">+ added</span>' if parent else '<span class="tag">seed</span>'
         elif new is None:
             state = '<span class="tag bad">− dropped</span>'
+        elif old == new:
+            state = '<span class="tag">kept</span>'
         else:
-            state = (
-                '<span class="tag">kept</span>' if old == new else '<span class="tag good">reworded</span>'
-            )
-        text = _axis_text(new or old or {})
-        if old and new and old != new:
-            text = diff_html(
-                _axis_lines(old), _axis_lines(new), (str(parent), candidate_id), beside=True, prose=True
-            )
+            state = '<span class="tag good">reworded</span>'
+            both = _axis_lines(old), _axis_lines(new)
+            text = diff_html(*both, (str(parent), candidate_id), beside=True, prose=True)
         rows.append([f"<b>{esc(name)}</b>", state, share(placed), share(on), share(off), text])
     heads = ["axis", "against parent", "placed true", "HL with", "HL without", "definition and playbooks"]
     note = '<p class="dim">One row an axis. HL with and without: mean P(human) of the personas placed true and false.</p>'
@@ -127,23 +115,20 @@ def _axis_text(axis: Mapping[str, Any]) -> str:
 
 
 def _axis_use(reader: Reader, candidate_id: str) -> dict[str, tuple[float, float | None, float | None]]:
-    import polars as pl
-
     personas, episodes = reader.frame(candidate_id, "personas"), reader.frame(candidate_id, "episodes")
     if personas is None or episodes is None:
         return {}
     key = ["task_id", "persona_id", "split"]
-    table_ = (
-        personas.select(*key, "axis_placement")
-        .explode("axis_placement")
-        .unnest("axis_placement")
-        .filter(pl.col("axis").is_not_null())
+    placed = personas.select(*key, "axis_placement").explode("axis_placement").unnest("axis_placement")
+    found = (
+        placed.filter(pl.col("axis").is_not_null())
         .join(episodes.select(*key, "likeness"), on=key)
-    )
-    found = table_.group_by("axis").agg(
-        pl.col("on").mean().alias("placed"),
-        pl.col("likeness").filter(pl.col("on")).mean().alias("with"),
-        pl.col("likeness").filter(~pl.col("on")).mean().alias("without"),
+        .group_by("axis")
+        .agg(
+            pl.col("on").mean(),
+            with_=pl.col("likeness").filter("on").mean(),
+            without=pl.col("likeness").filter(~pl.col("on")).mean(),
+        )
     )
     return {axis: (placed, a, b) for axis, placed, a, b in found.iter_rows()}
 

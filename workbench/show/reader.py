@@ -10,9 +10,13 @@ import polars as pl
 from workbench.errors import WorkbenchError
 from workbench.evolve import damage, store
 from workbench.evolve.run import Run
+from workbench.llm import loop
 from workbench.measure import FEATURES
+from workbench.show import frames
+from workbench.simulate.program import ProgramRejected, read_axes
 
 Candidate = dict[str, Any]
+References = dict[tuple[str, str], tuple[float, float | None, float | None]]
 
 
 def nothing_yet(reader: Reader) -> str:
@@ -43,10 +47,7 @@ class Reader:
         self.frame = lru_cache(maxsize=64)(self._frame)
         self.axes = lru_cache(maxsize=512)(self._axes)
         self.program = lru_cache(maxsize=128)(run.program)
-        self._references: tuple[Any, dict[tuple[str, str], tuple[float, float | None, float | None]]] = (
-            None,
-            {},
-        )
+        self._references: tuple[list[str], References] = ([], {})
         self.refresh()
 
     def refresh(self) -> bool:
@@ -83,7 +84,7 @@ class Reader:
             When the run has no such candidate.
         """
         if candidate_id not in self.at:
-            raise WorkbenchError(f"The run {self.run.path} has no candidate '{candidate_id}'.")
+            raise WorkbenchError(f"The run {self.run.place} has no candidate '{candidate_id}'.")
         return self.candidates[self.at[candidate_id]]
 
     def is_first(self, candidate_id: str) -> bool:
@@ -93,8 +94,7 @@ class Reader:
 
     def readable(self, candidate_id: str) -> bool:
         """Tell whether a candidate is there and its program can be read."""
-        flaws = self.flaws.get(candidate_id, [])
-        return candidate_id in self.at and not any(flaw.startswith("program.py") for flaw in flaws)
+        return candidate_id in self.at and not self._flawed(candidate_id, "program.py")
 
     def why_not(self, candidate_id: str, otherwise: str) -> str:
         """Say why a candidate lacks something: it is damaged, or rejected; else ``otherwise``."""
@@ -102,6 +102,11 @@ class Reader:
             return f"it is damaged ({'; '.join(flaws)})"
         c = self.get(candidate_id)
         return f"it was rejected ({c['reason']})" if c["status"] != "accepted" else otherwise
+
+    @property
+    def best(self) -> Candidate | None:
+        """The best-ranked candidate; None before the first accepted one."""
+        return self.best_so_far(len(self.candidates) - 1)
 
     def best_so_far(self, index: int) -> Candidate | None:
         """Return the best-ranked candidate up to an index, None before the first accepted one."""
@@ -119,32 +124,29 @@ class Reader:
 
     def _frame(self, candidate_id: str, name: str) -> pl.DataFrame | None:
         """Read one frame of a candidate; None when it has none, as a rejected one, or it is damaged (``flaws``)."""
-        if not (self.run.path / "candidates" / candidate_id / f"{name}.parquet").exists():
+        file, folder = f"{name}.parquet", f"candidates/{candidate_id}"
+        if self._flawed(candidate_id, file) or not (self.run.path / folder / file).exists():
             return None
         try:
-            return self.run.frame(f"candidates/{candidate_id}", name)
+            return self.run.frame(folder, name)
         except WorkbenchError:
-            known = self.flaws.setdefault(candidate_id, [])
-            if not any(flaw.startswith(f"{name}.parquet") for flaw in known):
-                known.append(f"{name}.parquet cannot be read")
+            self.flaws.setdefault(candidate_id, []).append(f"{file} cannot be read")
             return None
+
+    def _flawed(self, candidate_id: str, file: str) -> bool:
+        return any(flaw.startswith(file) for flaw in self.flaws.get(candidate_id, []))
 
     def _axes(self, candidate_id: str) -> list[dict[str, Any]] | str:
         """Return a program's axes, read in the sandbox, or the reason why they cannot be read."""
-        from workbench.llm import loop
-        from workbench.simulate.program import ProgramRejected, read_axes
-
         try:
             return loop.run(read_axes(self.program(candidate_id)))
         except ProgramRejected as error:
             return f"{error.kind}: {error.reason}"
 
     @property
-    def references(self) -> dict[tuple[str, str], tuple[float, float | None, float | None]]:
+    def references(self) -> References:
         """Held-out humans and base simulator: (condition, term) → value, low, high; empty before evaluation."""
-        from workbench.show import frames
-
-        key = tuple(sorted(p.name for p in (self.run.path / "conditions").glob("[a-z]*")))
+        key = sorted(p.name for p in (self.run.path / "conditions").glob("[a-z]*"))
         if self._references[0] != key:
             found = frames.references(self.run)
             self._references = key, {(c, t): (v, low, high) for c, t, v, low, high in found.iter_rows()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.evolve import damage
@@ -20,6 +19,7 @@ def remains(run: Run) -> str:
     """Show what a run says of itself, what of it can be read, and its last program."""
     info, settings = run.info, run.info.get("settings")
     settings = settings if isinstance(settings, Mapping) else {}
+    ids = run.candidate_ids
     rows = [
         ("run", run.place),
         ("format", info.get("format", "not named")),
@@ -28,10 +28,11 @@ def remains(run: Run) -> str:
         ("settings", ", ".join(f"{n} {settings[n]}" for n in _SETTINGS if n in settings) or "not readable"),
     ]
     programs = {}
-    for candidate_id in run.candidate_ids:
+    for candidate_id in ids:
         with suppress(WorkbenchError):
             programs[candidate_id] = run.program(candidate_id)
-    rows.append(("candidates", f"{len(run.candidate_ids)}, {_dates(run)}" if run.candidate_ids else "none"))
+    dates = " to ".join(dict.fromkeys(_date(run, candidate_id) for candidate_id in (*ids[:1], *ids[-1:])))
+    rows.append(("candidates", f"{len(ids)}, {dates}" if ids else "none"))
     body = table(["", ""], [[name, esc(value, 200)] for name, value in rows])
     if not programs:
         return body + '<p class="dim">There is no program in it.</p>'
@@ -44,18 +45,10 @@ def remains(run: Run) -> str:
     )
 
 
-def _dates(run: Run) -> str:
-    """Say when the first and the last candidate were made, by their own word or by the file's."""
-    ids = run.candidate_ids
-    found = [_date(run, candidate_id) for candidate_id in (ids[0], ids[-1])]
-    return found[0] if found[0] == found[1] else f"{found[0]} to {found[1]}"
-
-
 def _date(run: Run, candidate_id: str) -> str:
+    """Say when a candidate was made, by its own word or by the file's."""
     folder = run.path / "candidates" / candidate_id
-    record: dict[str, Any] = {}
     with suppress(WorkbenchError):
-        record = damage.json_of(folder / "candidate.json")
-    if isinstance(created := record.get("created"), str):
-        return created[:10]
+        if created := damage.json_of(folder / "candidate.json").get("created"):
+            return str(created)[:10]
     return time.strftime("%Y-%m-%d", time.gmtime(folder.stat().st_mtime))

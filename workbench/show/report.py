@@ -74,29 +74,26 @@ def sheets_of(run: Run) -> list[Table]:
     """Return the tables of a run: conditions, candidates, what failed."""
     origin = Origin.of([run])
     found = run.candidates
+
+    def number(column: str) -> pl.Expr:
+        return pl.col(column).round(3).cast(pl.String)
+
     search = found.select(
         Candidate="candidate_id",
         Parent="parent",
         Author="author",
         Generation=pl.col("generation").cast(pl.String),
         Status=pl.when("new_best").then(pl.lit("new best")).otherwise("status"),
-        **{
-            name: pl.col(column).round(3).cast(pl.String)
-            for name, column in (
-                ("HL", "human_likeness"),
-                ("Coverage", "coverage"),
-                ("Fitness", "fitness"),
-                ("Success", "success"),
-            )
-        },
+        HL=number("human_likeness"),
+        Coverage=number("coverage"),
+        Fitness=number("fitness"),
+        Success=number("success"),
         Episodes=pl.col("n_episodes").cast(pl.String),
         Failed=pl.col("n_failed").cast(pl.String),
         Faulty=pl.col("n_faults").cast(pl.String),
         Reason=pl.col("reason").map_elements(lambda r: plain(r, 120), return_dtype=pl.String),
     )
-    compared = (
-        run.conditions or not run.missing
-    )  # a run of ours without held-out results says how to get them
+    compared = run.conditions or not run.missing  # a run of ours without them says how to get them
     return [
         *([Table("conditions", "Held-out comparison of conditions", tables.conditions(run),
               "± half a 95 % interval clustered by task. Score and coverage by the paper's protocol (the base simulator "
@@ -111,13 +108,13 @@ def sheets_of(run: Run) -> list[Table]:
 
 def failures(run: Run) -> pl.DataFrame:
     """Count errors and faults of held-out episodes by condition."""
-    kinds = [("error", "failed"), ("fault", "fault")]
+    kinds = {"error": "failed", "fault": "fault"}
     parts = [
         run.episodes.filter(pl.col("split") == "test", pl.col(column).is_not_null())
         .group_by("condition", pl.col(column).alias("what"))
         .agg(n=pl.len())
         .with_columns(kind=pl.lit(word))
-        for column, word in kinds
+        for column, word in kinds.items()
     ]
     return (
         pl.concat(parts)
@@ -174,30 +171,17 @@ def _page(run: Run, sheets: Sequence[Table], drawn: dict[str, Any]) -> str:
         said.append(dialogue(turns.select("role", "content").iter_rows(), heading))
     best = run.best
     change = run.diff(best, "0000") if best != "0000" else ""
-    program = (
-        diff(change) if change else empty("The best program is the seed program: nothing was found better.")
-    )
-    thought = run.reflection(best)
-    return page(
-        f"Persona policies on {run.settings.domain}, seed {run.settings.seed}",
-        lead,
-        [
-            (
-                "Held-out tasks",
-                "",
-                [s.html() for s in held_out] + pictures[2:] or [empty("The run has none.")],
-            ),
-            ("The search", "", [*pictures[:2], search.html()]),
-            (
-                "The best program",
-                f"Program {best} against the seed program.",
-                [program, *([f"<h3>Reflection on it</h3><pre>{esc(thought)}</pre>"] if thought else [])],
-            ),
-            (
-                "Conversations",
-                "Of the evolved program: the likest and the least like a person.",
-                said or [empty("The run has none.")],
-            ),
-            ("What failed", "", [failed.html() if len(failed.frame) else empty("Nothing failed.")]),
-        ],
-    )
+    nothing = "The best program is the seed program: nothing was found better."
+    program = [diff(change) if change else empty(nothing)]
+    if thought := run.reflection(best):
+        program.append(f"<h3>Reflection on it</h3><pre>{esc(thought)}</pre>")
+    none = [empty("The run has none.")]
+    spoken = "Of the evolved program: the likest and the least like a person."
+    parts = [
+        ("Held-out tasks", "", [s.html() for s in held_out] + pictures[2:] or none),
+        ("The search", "", [*pictures[:2], search.html()]),
+        ("The best program", f"Program {best} against the seed program.", program),
+        ("Conversations", spoken, said or none),
+        ("What failed", "", [failed.html() if len(failed.frame) else empty("Nothing failed.")]),
+    ]
+    return page(f"Persona policies on {run.settings.domain}, seed {run.settings.seed}", lead, parts)

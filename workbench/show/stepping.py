@@ -87,12 +87,8 @@ class Stepper(View):
 
     def _act(self, go: str, fields: dict[str, Any]) -> None:
         verb, _, what = go.partition(":")
-        moves = {
-            "first": 0,
-            "back": self.at - 1,
-            "next": self.at + 1,
-            "last": len(self.reader.candidates) - 1,
-        }
+        last = len(self.reader.candidates) - 1
+        moves = {"first": 0, "back": self.at - 1, "next": self.at + 1, "last": last}
         if verb in moves:
             self._stop_playing()
             self._move(moves[verb])
@@ -105,24 +101,19 @@ class Stepper(View):
         elif verb == "c":
             self.go(what)
         elif verb == "tab":
-            names = list(TABS)
-            self.tab = names[int(what) - 1] if what.isdigit() and int(what) <= len(names) else what
+            keys = {str(i): name for i, name in enumerate(TABS, 1)}
+            self.tab = keys.get(what, what)
             self._draw("tabs", "body")
-        elif verb in {"against", "order"}:
-            self._choose(verb, str(fields.get(verb) or ""))
-        elif verb in {"layout", "persona", "episode", "show"}:
+        elif verb in {"against", "order", "layout", "persona", "episode", "show"}:
+            self.choices[verb] = what or str(fields.get(verb) or "")
             if verb == "episode":
                 self.tab = "episodes"
                 self._draw("tabs")
-            self._choose(verb, what)
+            self._draw("body")
         elif verb == "panel":
             self._judge()
         elif verb in {"step", "run", "pause", "stop", "evaluate", "branch"}:
             self._drive(verb, fields)
-
-    def _choose(self, name: str, value: str) -> None:
-        self.choices[name] = value
-        self._draw("body")
 
     def _move(self, index: int) -> None:
         self.at = min(max(index, 0), max(len(self.reader.candidates) - 1, 0))
@@ -156,13 +147,13 @@ class Stepper(View):
     def _judge(self) -> None:
         """Compute the Goodhart panel, in the background where there is a loop."""
         try:
-            home = asyncio.get_running_loop()
+            loop = asyncio.get_running_loop()
         except RuntimeError:
             goodhart.compute(self.reader.run)
             self._draw("body")
-        else:
-            if not self._judging:
-                self._judged = home.create_task(self._judge_later())
+            return
+        if not self._judging:
+            self._judged = loop.create_task(self._judge_later())
 
     async def _judge_later(self) -> None:
         work = asyncio.ensure_future(asyncio.to_thread(goodhart.compute, self.reader.run))
@@ -189,15 +180,14 @@ class Stepper(View):
             if not text.isdigit():
                 raise WorkbenchError(f"'{text}' is no number of generations; write one such as 5.")
             self.driver.run(int(text))
-        elif verb == "evaluate":
-            if self.candidate_id:
-                self.driver.evaluate(str(fields.get("program") or ""), self.candidate_id)
-                self.tab = "diff"
+        elif verb == "evaluate" and self.candidate_id:
+            self.driver.evaluate(str(fields.get("program") or ""), self.candidate_id)
+            self.tab = "diff"
         elif verb == "branch":
             self._branch(self.driver.search)
         elif verb == "pause":
             self.driver.pause()
-        else:
+        elif verb == "stop":
             self.driver.stop()
         self._draw("live")
 
@@ -296,10 +286,10 @@ class Stepper(View):
             return empty(nothing_yet(self.reader))
         if self.tab not in TABS and self.tab != "edit":
             raise WorkbenchError(f"There is no tab '{self.tab}'; the tabs are {', '.join(TABS)}.")
-        if self.tab == "edit":
-            return program_tabs.editor(self.reader, self.candidate_id)
-        _, draw, line = TABS[self.tab]
         try:
+            if self.tab == "edit":
+                return program_tabs.editor(self.reader, self.candidate_id)
+            _, draw, line = TABS[self.tab]
             body = draw(self.reader, self.candidate_id, self.choices)
         except WorkbenchError as error:  # a file that the tab needs is damaged: the others still show
             return f'<p><span class="tag bad">not readable</span> {esc(error)}</p>'
@@ -308,17 +298,15 @@ class Stepper(View):
         return body + code(line.format(self.candidate_id))
 
     def _live(self) -> str:
-        if not self.driver:
+        if not (driver := self.driver):
             return ""
-        busy = self.driver.busy
+        busy = driver.busy
         controls = "".join(
             [
                 button("step", "Step", "run the next generation", disabled=busy),
                 button("run", "Run", "run several generations", disabled=busy),
                 '<input type="number" name="generations" value="5" min="1" aria-label="generations to run">',
-                button(
-                    "pause", "Pause", "stop after this generation", disabled=not busy or self.driver.pausing
-                ),
+                button("pause", "Pause", "stop after this generation", disabled=not busy or driver.pausing),
                 button("stop", "Stop", "stop now; what is in flight is lost", disabled=not busy),
                 '<span style="width:12px"></span>',
                 button("branch", "Branch here", "a new run that starts from this program", disabled=busy),
@@ -327,7 +315,7 @@ class Stepper(View):
                 ),
             ]
         )
-        return f'<div class="bar">{controls}{self.driver.html()}</div>'
+        return f'<div class="bar">{controls}{driver.html()}</div>'
 
 
 async def _watch(view: weakref.ref[Stepper]) -> None:

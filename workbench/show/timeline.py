@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from workbench.evolve.damage import DAMAGED
 from workbench.show.markup import esc
-from workbench.show.reader import Reader
+from workbench.show.reader import Candidate, Reader
 from workbench.show.style import LOOKS, REMOVED, share
 
 BLUE = LOOKS["search"].color
@@ -52,7 +51,8 @@ def timeline(reader: Reader) -> str:
                 f'<line x1="{LEFT}" x2="{end}" y1="{at:.1f}" y2="{at:.1f}" stroke="{look.color}" '
                 f'stroke-dasharray="{dash}" stroke-width="1.5"/>'
             )
-    best, points, filled, hollow, crossed, rings, targets = "", "", "", "", "", "", []
+    best, points, rings, targets = "", "", "", []
+    dots = {"accepted": "", "rejected": "", DAMAGED: ""}
     for i, c in enumerate(found):
         x, good = _x(i, n), c["status"] == "accepted"
         if c["new_best"]:
@@ -60,12 +60,7 @@ def timeline(reader: Reader) -> str:
             rings += _circle(x, ROW, radius + 2.6)
         if c["rank"] is not None:
             points += _circle(x, y(c["rank"]), 2.2)
-        if good:
-            filled += _circle(x, ROW, radius)
-        elif c["status"] == DAMAGED:
-            crossed += _cross(x, ROW, radius)
-        else:
-            hollow += _circle(x, ROW, radius)
+        dots[c["status"]] += (_cross if c["status"] == DAMAGED else _circle)(x, ROW, radius)
         what = f"fitness {share(c['rank'])}" if good else c["status"]
         tip = esc(f"{c['candidate_id']}: {what}{', new best' if c['new_best'] else ''}")
         targets.append(
@@ -73,11 +68,11 @@ def timeline(reader: Reader) -> str:
             f'height="18" fill="transparent"><title>{tip}</title></rect>'
         )
     parts += [
-        f'<path d="{points}" fill="{BLUE}" opacity=".85"/><path d="{filled}" fill="{BLUE}"/>',
-        f'<path d="{crossed}" stroke="{REMOVED}" stroke-width="1.8"/>',
-        f'<path d="{hollow}" fill="none" stroke="{BLUE}" stroke-width="1.2"/><path d="{rings}" fill="none" stroke="{BLUE}" stroke-width="1.4"/>',
+        f'<path d="{points}" fill="{BLUE}" opacity=".85"/><path d="{dots["accepted"]}" fill="{BLUE}"/>',
+        f'<path d="{dots[DAMAGED]}" stroke="{REMOVED}" stroke-width="1.8"/>',
+        f'<path d="{dots["rejected"]}" fill="none" stroke="{BLUE}" stroke-width="1.2"/><path d="{rings}" fill="none" stroke="{BLUE}" stroke-width="1.4"/>',
     ]
-    if leader := reader.best_so_far(n - 1):
+    if leader := reader.best:
         labels.append((y(leader["rank"]), f"best {share(leader['rank'])}"))
         parts.append(f'<path d="{best}H{end}" fill="none" stroke="{BLUE}" stroke-width="2"/>')
     parts += [f'<text x="{end + 4}" y="{at + 3:.1f}">{esc(text)}</text>' for at, text in _apart(labels)]
@@ -95,8 +90,7 @@ def takeaway(reader: Reader) -> str:
     """Say in a line how far the search came."""
     good = [c for c in reader.candidates if c["status"] == "accepted"]
     if not good:
-        lost = sum(c["status"] == DAMAGED for c in reader.candidates)
-        n = len(reader.candidates)
+        n, lost = len(reader.candidates), sum(c["status"] == DAMAGED for c in reader.candidates)
         if not lost:
             return f"All {n} candidates were rejected: there is no score to show yet."
         return f"None of {n} candidates has scores: {lost} damaged, {n - lost} rejected."
@@ -119,7 +113,7 @@ def _apart(labels: list[tuple[float, str]], gap: float = 11) -> list[tuple[float
 
 
 def grid(
-    occupants: dict[tuple[int, int], list[dict[str, Any]]], chosen: str, path: Sequence[tuple[int, int]]
+    occupants: Mapping[tuple[int, ...], list[Candidate]], chosen: str, path: Sequence[tuple[int, ...]]
 ) -> str:
     """Draw the archive: human-likeness × coverage in 10 × 10 cells, the path that a lineage took over it."""
     size, left, top = 36, 46, 10
@@ -154,19 +148,14 @@ def grid(
         parts.append(
             f'<polyline points="{points}" fill="none" stroke="#D55E00" stroke-width="1.5" stroke-dasharray="3 2"/>'
         )
-    for v in range(0, 11, 2):
-        parts.append(
-            f'<text x="{left + v * size}" y="{top + side + 14}" text-anchor="middle">{v / 10:g}</text>'
-        )
-        parts.append(
-            f'<text x="{left - 6}" y="{top + side - v * size + 3}" text-anchor="end">{v / 10:g}</text>'
-        )
-    parts.append(
+    parts += [
+        f'<text x="{left + v * size}" y="{top + side + 14}" text-anchor="middle">{v / 10:g}</text>'
+        f'<text x="{left - 6}" y="{top + side - v * size + 3}" text-anchor="end">{v / 10:g}</text>'
+        for v in range(0, 11, 2)
+    ] + [
         f'<text x="{left + side / 2}" y="{top + side + 30}" text-anchor="middle">human-likeness</text>'
-    )
-    parts.append(
         f'<text transform="translate(12 {top + side / 2}) rotate(-90)" text-anchor="middle">coverage</text>'
-    )
+    ]
     wide, high = left + side + 10, top + side + 38
     return f'<svg class="cellgrid" width="{wide}" viewBox="0 0 {wide} {high}" role="group" aria-label="Archive">{"".join(parts)}</svg>'
 
