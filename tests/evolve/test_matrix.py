@@ -195,7 +195,7 @@ def test_what_is_asked_for_is_counted_before_anything_runs():
         ("stages = [2]", "stages = 2", r"\[settings\] sets stages to 2; it must be a list of whole numbers"),
         ("[domains.airline]", "[domains.telecom]", r"\[domains\] names 'telecom', which is unknown; known are"),
         ('"rehearsal-user"', '"rehearsal-usr"', r"\[simulators.rehearsal\] names 'rehearsal-usr' in model.*'rehearsal-user'"),
-        ('"rehearsal-user"', '"x"\nbase_url = "nowhere"', r"\[simulators.rehearsal\] sets base_url to 'nowhere'; it must"),
+        ('"rehearsal-user"', '"x"\nbase_url = "nowhere"', r"\[simulators.rehearsal\]: sets base_url to 'nowhere'; it must"),
         ('"rehearsal-user"', '"x"\nurl = "y"', r"\[simulators.rehearsal\].*url"),
         ('"initial"', '"initail"', r"\[searches.main\] names 'initail' in conditions.*'initial'"),
         ('"base", ', "", r"\[searches.main\] must evaluate base and evolved"),

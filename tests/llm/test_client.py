@@ -331,6 +331,8 @@ def test_a_roles_file_gives_each_role_its_model_and_the_rest_the_default(tmp_pat
     [
         ("model = 3", "model to 3; it must be text"),
         ('model = "m"\ntemperature = "hot"', "temperature to 'hot'; it must be a number"),
+        ('base_url = "nowhere"', "base_url to 'nowhere'; it must begin with http:// or https://"),
+        ("max_tokens = 1.5", "max_tokens to 1.5; it must be a whole number"),
         ('model = "m"\nusd_per_million_tokens = 2', "is 2; it must be two numbers"),
     ],
 )

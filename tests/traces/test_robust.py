@@ -117,6 +117,17 @@ def test_a_large_file_that_breaks_off_gives_all_that_stood_before(tmp_path):
     assert "record 3000 is cut off (2999 before it can be read)" in str(found.damage)
 
 
+@pytest.mark.parametrize("text", ["[3]", "7", '{"a": ', ""])
+def test_a_damaged_file_of_a_folder_is_dropped_and_the_others_are_read(tmp_path: Path, text: str) -> None:
+    said = {"task_id": "1", "termination_reason": "user_stop", "messages": [{"role": "user", "content": "hi"}]}
+    (tmp_path / "simulations").mkdir()
+    (tmp_path / "results.json").write_text('{"info": {}}')
+    (tmp_path / "simulations" / "a.json").write_text(json.dumps(said))
+    (tmp_path / "simulations" / "b.json").write_text(text)
+    told = report(tmp_path)
+    assert (told.formats.total(), told.dropped.total()) == (1, 1)
+
+
 def test_every_format_has_a_page_a_name_and_says_whose_turns_are_whose():
     index = (Path(__file__).parents[2] / "docs/formats/README.md").read_text()
     assert len({form.NAME for form in FORMATS}) == len(FORMATS)

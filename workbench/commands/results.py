@@ -92,12 +92,13 @@ def _line(run: Run) -> str:
     settings, found = run.settings, run.candidates
     models = sorted({e.model for e in settings.roles.values()})
     shown = "rehearsal" if all(e.rehearsed for e in settings.roles.values()) else ", ".join(models)
-    if found.is_empty():
+    if "evolved" in run.conditions:
+        state = "evaluated"
+    elif found.is_empty():
         state = "not started"
-    elif found.filter(status="accepted").is_empty():
-        state = "none accepted"
     else:
-        state = "evaluated" if "evolved" in run.conditions else f"best {run.best}"
+        accepted = not found.filter(status="accepted").is_empty()
+        state = f"best {run.best}" if accepted else "none accepted"
     if run.damage:
         state += ", damaged"
     return f"{settings.domain}  seed {settings.seed}  {len(found)} candidates  {state}  {shown}"

@@ -221,11 +221,10 @@ class _Reader:
         check_tables({"user": own}, f"{self.path}, [{where}]:")
         found = endpoints(tables=tables | {"user": tables.get("user", {}) | own})
         for role, endpoint in found.items():
-            place = where if role == "user" else f"roles.{role}"
             if endpoint.offline:
-                self._known(place, [endpoint.model], ROLES, "model")
-            elif (url := endpoint.base_url) is not None and not re.match(r"https?://[^/]", url):
-                self._fail(place, f"sets base_url to '{url}'; it must begin with http:// or https://")
+                self._known(
+                    where if role == "user" else f"roles.{role}", [endpoint.model], ROLES, "model"
+                )
         return found
 
     def _table(self, where: str, found: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -184,6 +185,10 @@ def check_tables(tables: Mapping[str, Any], where: str) -> None:
         for name in ("model", "base_url", "api_key_env"):
             if not isinstance(value := table.get(name, ""), str):
                 raise WorkbenchError(f"{where} sets {name} to {value!r}; it must be text in quotes.")
+        if (url := table.get("base_url")) is not None and not re.match(r"https?://[^/]", url):
+            raise WorkbenchError(f"{where} sets base_url to '{url}'; it must begin with http:// or https://.")
+        if isinstance(limit := table.get("max_tokens", 1), float):
+            raise WorkbenchError(f"{where} sets max_tokens to {limit}; it must be a whole number.")
         for name in ("temperature", "max_tokens", "timeout"):
             if isinstance(value := table.get(name, 0), bool) or not isinstance(value, int | float):
                 raise WorkbenchError(f"{where} sets {name} to {value!r}; it must be a number.")

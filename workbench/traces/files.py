@@ -169,11 +169,12 @@ def _folder(path: Path, name: str) -> Iterator[Found]:
 def _whole(path: Path) -> Json | DroppedError:
     """Read a file that is one JSON object."""
     try:
-        return _object(json.loads(path.read_bytes()), str(path))
+        record = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
         return DroppedError("a file that is no JSON, or was cut off")
     except OSError as error:
         return DroppedError(f"a file that cannot be read ({error.strerror})")
+    return record if isinstance(record, dict) else DroppedError("a file that holds no JSON object")
 
 
 def _object(record: Any, where: str) -> Json:
