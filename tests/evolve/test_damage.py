@@ -90,18 +90,24 @@ def test_a_frame_that_is_cut_off_leaves_those_of_the_others(folder: Path) -> Non
     assert "0000" in said and "0001" not in said
 
 
-@pytest.mark.parametrize("name", ["episodes", "personas"])
-def test_a_frame_that_is_damaged_inside_is_named_where_it_is_read(folder: Path, name: str) -> None:
-    file = folder / "candidates" / "0001" / f"{name}.parquet"
-    content = file.read_bytes()
-    file.write_bytes(content[:4] + b"\xff" * (len(content) // 2) + content[len(content) // 2 + 4 :])
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [("episodes", slice(4, 2000)), ("personas", slice(4, 2000)), ("episodes", slice(-300, -8))],
+)
+def test_a_frame_that_is_damaged_inside_is_named_where_it_is_read(
+    folder: Path, name: str, part: slice
+) -> None:
+    file = folder / "candidates" / "0000" / f"{name}.parquet"
+    content = bytearray(file.read_bytes())
+    content[part] = b"\xff" * len(content[part])
+    file.write_bytes(content)
     run = open_run(folder)
     for read in (
-        lambda: run.frame("candidates/0001", name),
+        lambda: run.frame("candidates/0000", name),
         lambda: show.scores(run, what="axes"),
         lambda: show.persona_map(run),
     ):
-        with pytest.raises(WorkbenchError, match=rf"0001/{name}\.parquet is corrupt .*restore it"):
+        with pytest.raises(WorkbenchError, match=rf"0000/{name}\.parquet is corrupt .*restore it"):
             read()
 
 

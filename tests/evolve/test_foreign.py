@@ -139,6 +139,8 @@ def test_an_openevolve_run_of_any_problem_opens(tmp_path: Path) -> None:
         for tab in TABS:
             shown.tab = tab
             shown._draw()
+    shown.go("0001")
+    assert "episodes not counted" in shown.card
     scores(run)
     changed = diffs(run)
     changed._receive(changed, {"go": "page:line", "fields": {}})
@@ -233,6 +235,8 @@ def test_every_view_shows_what_there_is_and_says_what_is_missing(run: Run) -> No
     assert "Policy 0 of evaluation 5." in bodies[5, "personas"]
     assert "said of evaluation 5" in bodies[5, "reflection"]
     assert "the run keeps no prompts and answers" in bodies[5, "mutation"]
+    assert bodies[5, "lineage"].count("seed program") == 1
+    assert bodies[5, "lineage"].count("no words are kept") == 2
     assert "No conversations of this candidate: the run keeps none." in bodies[5, "episodes"]
     assert "keeps no reason" in bodies[4, "scores"]
     scores(run)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +67,7 @@ def read_candidate(folder: Path, schema: Mapping[str, Any], needed: Sequence[str
 
 
 def text_of(path: Path) -> str:
-    """Read a text.
-
-    Raises
-    ------
-    WorkbenchError
-        A few words on what is wrong, which begin with the file's name.
-    """
+    """Read a text; the error is a few words on what is wrong with it, which begin with the file's name."""
     try:
         text = path.read_text()
     except FileNotFoundError:
@@ -86,13 +82,7 @@ def text_of(path: Path) -> str:
 
 
 def json_of(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises
-    ------
-    WorkbenchError
-        As for :func:`text_of`.
-    """
+    """Read a JSON object; the error is as that of :func:`text_of`."""
     try:
         data = json.loads(text_of(path))
     except (json.JSONDecodeError, RecursionError):
@@ -119,40 +109,43 @@ def cut_frames(folder: Path) -> list[str]:
 
 
 def is_whole(file: Path) -> bool:
-    """Tell whether a Parquet file has its end, which says where everything is; no more is read of it."""
+    """Tell whether a Parquet file ends as one does; no more is read of it."""
     try:
-        pl.read_parquet_schema(file)
-    except (pl.exceptions.PolarsError, OSError):
+        with file.open("rb") as stream:
+            stream.seek(-4, os.SEEK_END)
+            return stream.read() == b"PAR1"
+    except OSError:  # shorter than that, or no file at all
         return False
-    return True
 
 
 def scan(files: list[Path]) -> pl.LazyFrame:
-    """Read frames of one kind together, when they are asked for: one damaged inside is seen no earlier, and named."""
+    """Read frames of one kind together, when they are asked for; one that is damaged inside is named then."""
 
     def rows(
         columns: list[str] | None, where: pl.Expr | None, n: int | None, _batch: int | None
     ) -> Iterator[pl.DataFrame]:
-        frames = pl.scan_parquet(files, n_rows=n)
-        frames = frames if columns is None else frames.select(columns)
-        try:
-            yield (frames if where is None else frames.filter(where)).collect()
-        except pl.exceptions.PolarsError:
-            for file in files:
-                frame_of(file)
-            raise
+        with _named(files):
+            frames = pl.scan_parquet(files, n_rows=n)
+            frames = frames if columns is None else frames.select(columns)
+            found = (frames if where is None else frames.filter(where)).collect()
+        yield found
 
-    return register_io_source(rows, schema=pl.read_parquet_schema(files[0]))
+    with _named(files):
+        return register_io_source(rows, schema=pl.read_parquet_schema(files[0]))
+
+
+@contextmanager
+def _named(files: list[Path]) -> Iterator[None]:
+    try:
+        yield
+    except pl.exceptions.PolarsError:
+        for file in files:
+            frame_of(file)
+        raise
 
 
 def frame_of(file: Path) -> pl.DataFrame:
-    """Read a frame.
-
-    Raises
-    ------
-    WorkbenchError
-        When it cannot be read.
-    """
+    """Read a frame; the error is a sentence that names it."""
     try:
         return pl.read_parquet(file)
     except (pl.exceptions.PolarsError, OSError) as error:

@@ -175,17 +175,15 @@ def matching(frame: pl.DataFrame, choice: Mapping[str, Any]) -> Sequence[str]:
     ``choice``: parts (those wanted), status (all, accepted, rejected, best), order (time, gain, loss).
     """
     parts = [p for p in PARTS if p in choice.get("parts", PARTS)]
-    found = frame.filter(
-        pl.col("parts").list.set_intersection(pl.lit(parts, pl.List(pl.String))).list.len() > 0
-    )
-    if set(parts) == set(PARTS):
-        found = frame  # also those that changed nothing, because no edit could be applied
-    status = choice.get("status", "all")
-    if status == "best":
-        found = found.filter(pl.col("new_best"))
-    elif status != "all":
-        found = found.filter(status=status)
-    order = choice.get("order", "time")
+    found = frame
+    if len(parts) < len(
+        PARTS
+    ):  # all of them: also those that changed nothing, because no edit could be applied
+        shared = pl.col("parts").list.set_intersection(pl.lit(parts, pl.List(pl.String)))
+        found = found.filter(shared.list.len() > 0)
+    status, order = choice.get("status", "all"), choice.get("order", "time")
+    if status != "all":
+        found = found.filter("new_best" if status == "best" else pl.col("status") == status)
     if order != "time":
         found = found.sort("rank", "candidate_id", descending=[order == "gain", False], nulls_last=True)
     return found["candidate_id"].to_list()

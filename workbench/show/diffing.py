@@ -21,16 +21,10 @@ PAGE = 20
 _STATUS = {"all": "all", "accepted": "accepted", "best": "new bests", "rejected": "rejected"}
 _ORDER = {"time": "in time", "gain": "largest gain first", "loss": "largest loss first"}
 _PAGES = {
-    "all": "Every change",
-    "line": "The winning line",
-    "vain": "Tried again and again",
-    "parts": "By part",
-}
-_CODE = {
-    "all": "changes.changes(run)",
-    "line": "changes.changes(run).filter(new_best=True)",
-    "vain": "changes.repeated(run)",
-    "parts": "changes.by_part(changes.changes(run))",
+    "all": ("Every change", "changes.changes(run)"),
+    "line": ("The winning line", "changes.changes(run).filter(new_best=True)"),
+    "vain": ("Tried again and again", "changes.repeated(run)"),
+    "parts": ("By part", "changes.by_part(changes.changes(run))"),
 }
 
 
@@ -63,7 +57,7 @@ class Diffs(View):
         drawn = {"all": self._all, "line": self._line, "vain": self._vain, "parts": self._parts}[self.page]()
         with self.hold_sync():
             self.top = self._head()
-            self.body = drawn + code("from workbench.show import changes", _CODE[self.page])
+            self.body = drawn + code("from workbench.show import changes", _PAGES[self.page][1])
 
     def _head(self) -> str:
         gained = self.frame.filter(pl.col("rank") > 0).height
@@ -71,7 +65,9 @@ class Diffs(View):
         head = f'<div class="bar"><b>{esc(provenance(self.reader.run))}</b></div><p>{esc(said)}</p>'
         if self.reader.damage:
             head += f'<p class="dim">{esc(self.reader.damage)} What cannot be read is left out.</p>'
-        return head + tabs("page", _PAGES, self.page, "views of the changes")
+        return head + tabs(
+            "page", {k: name for k, (name, _) in _PAGES.items()}, self.page, "views of the changes"
+        )
 
     def _all(self) -> str:
         boxes = "".join(check(f"part-{p}", "filter", p, on=p in self.choice["parts"]) for p in PARTS)
@@ -133,11 +129,13 @@ class Diffs(View):
             return empty("No edit was tried twice.")
         rows = [
             [
-                str(r["times"]),
-                esc(r["part"]),
-                change(r["gain"], 3),
-                str(r["new_bests"]),
-                str(r["rejected"]),
+                *(
+                    str(r["times"]),
+                    esc(r["part"]),
+                    change(r["gain"], 3),
+                    str(r["new_bests"]),
+                    str(r["rejected"]),
+                ),
                 f"<details><summary>{esc((r['added'] or r['removed']).strip(), 110)}</summary>"
                 f"{diff_html(r['removed'], r['added'], ('before', 'after'))}</details>",
                 esc(", ".join(r["candidates"]), 80),

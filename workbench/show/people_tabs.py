@@ -311,16 +311,9 @@ def lineage_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
         c = reader.get(step)
         good = c["status"] == "accepted"
         state = share(c["rank"]) if good else f'<span class="tag bad">{esc(c["status"])}</span>'
-        rows.append(
-            [
-                link("c:" + step, step),
-                "–" if c["generation"] is None else str(c["generation"]),
-                state,
-                share(c["human_likeness"]),
-                share(c["coverage"]),
-                esc(headline(reader, step), 160),
-            ]
-        )
+        when = "–" if c["generation"] is None else str(c["generation"])
+        scores = share(c["human_likeness"]), share(c["coverage"])
+        rows.append([link("c:" + step, step), when, state, *scores, esc(headline(reader, step), 160)])
     kept = sum(c["status"] == "accepted" for c in reader.candidates)
     line = reader.ancestors(best) if best else []
     way = f"{max(len(line) - 1, 0)} changes lead from the seed to the best"
@@ -344,7 +337,8 @@ def headline(reader: Reader, candidate_id: str) -> str:
     if candidate_id in reader.flaws and attempts is None:
         return f"({reader.why_not(candidate_id, '')})"
     if attempts is None or attempts.is_empty():
-        return "seed program"
+        author = reader.get(candidate_id)["author"]
+        return {"seed": "seed program", "human": "written by a person"}.get(author, "(no words are kept)")
     words = str(attempts.sort("attempt")["answer"][-1]).split("<<<<<<<")[0]
     return words.strip().replace("\n", " ") or "(no words)"
 

@@ -13,9 +13,17 @@ from workbench.show.changes import gains
 from workbench.show.diff import counts, diff_html, program_html
 from workbench.show.markup import button, empty, esc, link, table
 from workbench.show.reader import Reader
-from workbench.show.style import change, plus_minus, share
+from workbench.show.style import change, share
 
 Choices = Mapping[str, str]
+CARD = {
+    "rank": "comparable",
+    "fitness": "fitness",
+    "human_likeness": "human-likeness",
+    "coverage": "coverage",
+    "success": "success",
+    "validation_score": "validation",
+}
 
 
 def diff_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
@@ -201,32 +209,19 @@ def card(reader: Reader, candidate_id: str) -> str:
             f'<p style="margin-top:8px"><span class="tag bad">rejected</span></p><p>{esc(c["reason"], 800)}</p>'
         )
         return "".join(lines)
-    rows = []
-    for name, term in (
-        ("comparable", "rank"),
-        ("fitness", "fitness"),
-        ("human-likeness", "human_likeness"),
-        ("coverage", "coverage"),
-        ("success", "success"),
-        ("validation", "validation_score"),
-    ):
-        value = c[term]
-        delta = (
-            change(value - parent[term]) if value is not None and parent and parent[term] is not None else ""
-        )
-        shown = plus_minus(value, c.get(f"{term}_low"), c.get(f"{term}_high")) if value is not None else "–"
-        rows.append([name, shown.split(" ±")[0], f'<span class="dim">{delta}</span>'])
-    lines.append(
-        table(["", "", ""], rows, numbers=(1, 2)).replace(
-            '<thead><tr><th></th><th class="n"></th><th class="n"></th></tr></thead>', ""
-        )
-    )
+    rows = ""
+    for term, name in CARD.items():
+        value, before = c[term], parent[term] if parent else None
+        delta = "" if value is None or before is None else change(value - before)
+        rows += f'<tr><td>{name}</td><td class="n">{share(value)}</td><td class="n"><span class="dim">{delta}</span></td></tr>'
+    counted = f"{c['n_episodes']} episodes · {c['n_failed']} failed"
+    counted = "episodes not counted" if c["n_episodes"] is None else counted
     faulty = "faults not looked for" if c["n_faults"] is None else f"{c['n_faults']} faulty"
     cell = f"cell ({c['cell'][0]}, {c['cell'][1]})" if c["cell"] else ""
-    lines.append(
-        f'<p class="dim" style="margin-top:8px">{c["n_episodes"]} episodes · {c["n_failed"]} failed · '
-        f"{faulty}<br>{cell}</p>"
-    )
+    lines += [
+        f'<table class=""><tbody>{rows}</tbody></table>',
+        f'<p class="dim" style="margin-top:8px">{counted} · {faulty}<br>{cell}</p>',
+    ]
     if c["reason"]:
         lines.append(f"<p>{esc(c['reason'], 400)}</p>")
     return "".join(lines)

@@ -11,9 +11,11 @@ import polars as pl
 from workbench.errors import WorkbenchError
 from workbench.evolve.damage import told
 from workbench.evolve.run import Run
-from workbench.show import tables
+from workbench.show import charts as draw
+from workbench.show import figures, frames, tables
 from workbench.show.markup import empty, esc
 from workbench.show.origin import REHEARSED, Origin
+from workbench.show.page import dialogue, diff, page
 from workbench.show.typeset import Table, plain
 
 
@@ -27,8 +29,6 @@ def write(run: Run, folder: str | Path) -> list[Path]:
     WorkbenchError
         When the folder cannot be written, or the run has no held-out results.
     """
-    from workbench.show import figures
-
     out = Path(folder)
     sheets = sheets_of(run)
     texts = {name: text for sheet in sheets for name, text in sheet.files().items()}
@@ -131,9 +131,6 @@ def failures(run: Run) -> pl.DataFrame:
 
 def charts(run: Run) -> dict[str, Any]:
     """Return the figures of a run by file name; those of held-out results only once it is evaluated."""
-    from workbench.show import charts as draw
-    from workbench.show import frames
-
     origin = tables.provenance(run)
     out: dict[str, Any] = {}
     if len(by_generation := frames.generations([run])):
@@ -149,9 +146,6 @@ def charts(run: Run) -> dict[str, Any]:
 
 
 def _page(run: Run, sheets: Sequence[Table], drawn: dict[str, Any]) -> str:
-    from workbench.show import figures
-    from workbench.show.page import dialogue, diff, page
-
     origin = Origin.of([run])
     lead = [esc(origin.line)]
     if origin.rehearsed:
