@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
+
 from workbench.evolve.run import Run
 from workbench.show import audit, audit_charts
 
@@ -36,11 +40,13 @@ def test_a_run_does_not_differ_from_itself(run: Run) -> None:
     assert audit.differences(run, run).is_empty()
 
 
-def test_only_what_differs_between_two_runs_is_listed(run: Run) -> None:
-    from dataclasses import replace
-
-    other = Run(run.path)
-    other.settings = replace(run.settings, seed=8)
+def test_only_what_differs_between_two_runs_is_listed(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "other")
+    about = tmp_path / "other" / "run.json"
+    data = json.loads(about.read_text())
+    data["settings"]["seed"] = 8
+    about.write_text(json.dumps(data))
+    other = Run(tmp_path / "other")
     assert audit.differences(run, other).to_dicts() == [{"what": "setting seed", "a": "7", "b": "8"}]
 
 
