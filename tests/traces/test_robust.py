@@ -119,7 +119,11 @@ def test_a_large_file_that_breaks_off_gives_all_that_stood_before(tmp_path):
 
 @pytest.mark.parametrize("text", ["[3]", "7", '{"a": ', ""])
 def test_a_damaged_file_of_a_folder_is_dropped_and_the_others_are_read(tmp_path: Path, text: str) -> None:
-    said = {"task_id": "1", "termination_reason": "user_stop", "messages": [{"role": "user", "content": "hi"}]}
+    said = {
+        "task_id": "1",
+        "termination_reason": "user_stop",
+        "messages": [{"role": "user", "content": "hi"}],
+    }
     (tmp_path / "simulations").mkdir()
     (tmp_path / "results.json").write_text('{"info": {}}')
     (tmp_path / "simulations" / "a.json").write_text(json.dumps(said))
