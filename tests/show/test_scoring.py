@@ -60,7 +60,7 @@ def test_a_failed_conversation_is_the_users_fault_only_where_the_user_spoiled_it
         }
     )
     found = dict(frames.outcomes(episodes).filter(fifth=0.0).select("outcome", "episodes").iter_rows())
-    assert found == {"success": 2, "user's fault": 1, "agent's": 1}
+    assert found == {"success": 2, "user's fault": 1, "agent's fault": 1}
     # below .5: 2 of 4 succeed, 1 of 2 without faults; above: 1 of 2 either way
     assert charts.cost_of_realism(episodes).startswith("Realism does not move success (.50 below")
 

@@ -99,7 +99,8 @@ def table(run: Run) -> pl.DataFrame:
     """
     if not run.conditions:
         raise WorkbenchError(
-            f"The run {run.path} has no held-out results yet; run 'workbench evaluate {run.path}'."
+            f"The run {run.place} has no held-out results"
+            + ("." if run.foreign else f" yet; run 'workbench evaluate {run.path}'.")
         )
     rows = [dict(found) for found in run.conditions.values()]
     schema = {"condition": pl.String, "candidate_id": pl.String, "n_personas": pl.Int32}

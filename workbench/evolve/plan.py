@@ -222,9 +222,7 @@ class _Reader:
         found = endpoints(tables=tables | {"user": tables.get("user", {}) | own})
         for role, endpoint in found.items():
             if endpoint.offline:
-                self._known(
-                    where if role == "user" else f"roles.{role}", [endpoint.model], ROLES, "model"
-                )
+                self._known(where if role == "user" else f"roles.{role}", [endpoint.model], ROLES, "model")
         return found
 
     def _table(self, where: str, found: Any) -> None:

@@ -302,11 +302,11 @@ def realism_and_success(episodes: pl.DataFrame, provenance: str) -> Any:
         )
         .properties(width=250, height=200)
     )
-    kinds = {"success": ADDED, "agent's": "#999999", "user's fault": REMOVED}
+    kinds = {"success": ADDED, "agent's fault": "#999999", "user's fault": REMOVED}
     fates = (
         alt.Chart(outcomes(episodes))
         .transform_calculate(
-            order="indexof(['success', \"agent's\", \"user's fault\"], datum.outcome)",
+            order="indexof(['success', \"agent's fault\", \"user's fault\"], datum.outcome)",
             fifth="format(datum.fifth, '.1f') + '–' + format(datum.fifth + 0.2, '.1f')",
         )
         .mark_bar()
@@ -323,7 +323,7 @@ def realism_and_success(episodes: pl.DataFrame, provenance: str) -> Any:
     )
     note = (
         "Left: the episodes of one condition in one fifth of P(human), area: how many. Right: all of them; failed by the",
-        "user's fault: the simulated user spoiled its own task; agent's: it failed and nothing was wrong with the user.",
+        "user's fault: the simulated user spoiled its own task; agent's fault: it failed and nothing was wrong with the user.",
     )
     title = alt.Title(cost_of_realism(episodes), subtitle=[*note, provenance])
     return alt.hconcat(marks, fates, spacing=24, title=title).resolve_scale(

@@ -43,7 +43,11 @@ class Figure:
     @property
     def caption(self) -> str:
         """Title, note, origin, and the word that rehearsal models made it."""
-        parts = [self.title + ("" if self.title.endswith("?") else "."), self.note, f"From {self.origin.line}."]
+        parts = [
+            self.title + ("" if self.title.endswith("?") else "."),
+            self.note,
+            f"From {self.origin.line}.",
+        ]
         return " ".join([*parts, *([REHEARSED] if self.origin.rehearsed else [])])
 
     def chart(self, venue: str = "neurips", *, signed: bool = True) -> Any:

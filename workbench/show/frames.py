@@ -94,14 +94,14 @@ def outcomes(episodes: pl.DataFrame) -> pl.DataFrame:
     """Return how simulated conversations end, by fifth of P(human): fifth, outcome, episodes, share.
 
     ``episodes`` is that of :func:`episodes`. Outcomes: ``success``; ``user's fault``, when it failed and the simulated user
-    spoiled its own task; ``agent's``, when it failed and no fault was found in the user.
+    spoiled its own task; ``agent's fault``, when it failed and no fault was found in the user.
     """
     outcome = (
         pl.when(pl.col("success"))
         .then(pl.lit("success"))
         .when(pl.col("fault").is_not_null())
         .then(pl.lit("user's fault"))
-        .otherwise(pl.lit("agent's"))
+        .otherwise(pl.lit("agent's fault"))
     )
     known = episodes.filter(pl.col("likeness").is_not_null(), pl.col("success").is_not_null())
     fifth = ((pl.col("likeness") * 5).floor().clip(0, 4) / 5).alias("fifth")

@@ -56,7 +56,8 @@ def html(run: Run, doing: str) -> str:
     """Show the panel, or offer to compute it; ``doing`` says how far a computation is."""
     head = "<h5>Goodhart panel: what the search never saw</h5>"
     if "base" not in run.conditions:
-        return head + empty(f"It needs the held-out conditions: run 'workbench evaluate {run.path}'.")
+        way = "which this run does not hold" if run.foreign else f"run 'workbench evaluate {run.place}'"
+        return head + empty(f"It needs the held-out conditions: {way}.")
     if doing:
         return f'{head}<p role="status">{esc(doing)}</p>'
     found = known(run)

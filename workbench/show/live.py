@@ -110,7 +110,7 @@ class Driver:
             self.said = "stopped; what was in flight is lost"
         except (LLMError, ProgramRejected) as error:
             self.said = "stopped by an error"
-            self.failed(WorkbenchError(f"{error.reason}."))
+            self.failed(WorkbenchError(f"{error.reason.rstrip('.')}."))
         except Exception as error:
             self.said = "stopped by an error"
             self.failed(error)

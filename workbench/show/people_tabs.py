@@ -12,7 +12,7 @@ from workbench.measure import FEATURES
 from workbench.measure.faults import FAULTS
 from workbench.show import timeline
 from workbench.show.marks import marked, marks, moved
-from workbench.show.markup import empty, esc, link, select, table, tabs
+from workbench.show.markup import attr, empty, esc, link, select, sent, table, tabs
 from workbench.show.reader import Candidate, Reader
 from workbench.show.style import FEATURE_NAMES, LOOKS, REMOVED, TERMS, change, plus_minus, share
 
@@ -42,8 +42,8 @@ def personas_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
         cells = "".join(f"<td>{_sign(on.get(a))}</td>" for a in axes)
         mark = ' class="on"' if r is chosen else ""
         body.append(
-            f'<tr{mark} data-go="persona:{esc(_persona_key(r))}" tabindex="0"><td class="mono">{esc(r["persona_id"])}</td>{cells}'
-            f'<td class="n" title="{esc(r["description"], 200)}">{share(r.get("likeness"))}</td></tr>'
+            f'<tr{mark} data-go="persona:{sent(_persona_key(r))}" tabindex="0"><td class="mono">{esc(r["persona_id"])}</td>{cells}'
+            f'<td class="n" title="{attr(str(r["description"])[:200])}">{share(r.get("likeness"))}</td></tr>'
         )
     left = (
         f'<div data-scroll="personas"><p class="dim">● the axis is placed true, ○ false; P(human) of the conversation.</p>'

@@ -11,7 +11,7 @@ import polars as pl
 from workbench.evolve.damage import DAMAGED
 from workbench.show.changes import gains
 from workbench.show.diff import counts, diff_html, program_html
-from workbench.show.markup import button, empty, esc, link, table
+from workbench.show.markup import button, empty, esc, link, sent, table
 from workbench.show.reader import Reader
 from workbench.show.style import change, share
 
@@ -33,9 +33,9 @@ def diff_tab(reader: Reader, candidate_id: str, choices: Choices) -> str:
     best = reader.best["candidate_id"] if reader.best else None
     other = {"parent": c["parent"], "seed": "0000", "best": best}.get(against, against)
     named = ["parent", "seed", "best", *reader.ancestors(candidate_id)[:-1]]
-    options = "".join(f'<option value="{esc(name)}"></option>' for name in named)
+    options = "".join(f'<option value="{sent(name)}"></option>' for name in named)
     field = (
-        f'<label>against <input type="text" name="against" data-go="against" size="8" value="{esc(against)}" list="against-{id(reader)}" '
+        f'<label>against <input type="text" name="against" data-go="against" size="8" value="{sent(against)}" list="against-{id(reader)}" '
         f'title="parent, seed, best, or the number of any candidate"></label><datalist id="against-{id(reader)}">{options}</datalist>'
     )
     names = {"beside": "Side by side", "inline": "Inline", "whole": "Whole program"}
@@ -72,9 +72,11 @@ def _what_it_did(reader: Reader, c: Mapping[str, Any], other: str) -> str:
     p = reader.get(other)
     if p["status"] != "accepted":
         return ""
+    mine, others = (", ".join(row["tasks"] or []) for row in (c, p))
+    on = f"on the same tasks: {mine}" if mine == others else f"on other tasks: {mine} against {others}"
     return (
         f"<p><b>What it did</b> against {esc(other)}: {gains(c, p)} "
-        f'<span class="dim">(HL, coverage and success on other tasks: {esc(", ".join(c["tasks"] or []))} against {esc(", ".join(p["tasks"] or []))})</span></p>'
+        f'<span class="dim">(fitness as comparable; HL, coverage and success {esc(on)})</span></p>'
     )
 
 

@@ -91,6 +91,4 @@ def on_screen(chart: Any, line: str, note: str = "") -> Any:
     below.body = (empty(note) if note else "") + code(
         f"from workbench.show import {line.split('.', maxsplit=1)[0]}", line
     )
-    return ipywidgets.VBox(
-        [figures.on_screen(chart.properties(description=said)), below.add_class("wb-code")]
-    )
+    return ipywidgets.VBox([figures.on_screen(chart), below.add_class("wb-code")])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from workbench.evolve.damage import DAMAGED
-from workbench.show.markup import esc
+from workbench.show.markup import attr, esc, sent
 from workbench.show.reader import Candidate, Reader
 from workbench.show.style import LOOKS, REMOVED, share
 
@@ -62,9 +62,9 @@ def timeline(reader: Reader) -> str:
             points += _circle(x, y(c["rank"]), 2.2)
         dots[c["status"]] += (_cross if c["status"] == DAMAGED else _circle)(x, ROW, radius)
         what = f"fitness {share(c['rank'])}" if good else c["status"]
-        tip = esc(f"{c['candidate_id']}: {what}{', new best' if c['new_best'] else ''}")
+        tip = attr(f"{c['candidate_id']}: {what}{', new best' if c['new_best'] else ''}")
         targets.append(
-            f'<rect data-go="c:{esc(c["candidate_id"])}" x="{x - radius - 2:.1f}" y="{ROW - 9}" width="{2 * radius + 4:.1f}" '
+            f'<rect data-go="c:{sent(c["candidate_id"])}" x="{x - radius - 2:.1f}" y="{ROW - 9}" width="{2 * radius + 4:.1f}" '
             f'height="18" fill="transparent"><title>{tip}</title></rect>'
         )
     parts += [
@@ -77,7 +77,7 @@ def timeline(reader: Reader) -> str:
         parts.append(f'<path d="{best}H{end}" fill="none" stroke="{BLUE}" stroke-width="2"/>')
     parts += [f'<text x="{end + 4}" y="{at + 3:.1f}">{esc(text)}</text>' for at, text in _apart(labels)]
     label = f"Fitness of {n} candidates. {takeaway(reader)}"
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-label="{esc(label)}">{"".join(parts)}{"".join(targets)}</svg>'
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-label="{attr(label)}">{"".join(parts)}{"".join(targets)}</svg>'
 
 
 def marker(at: int, n: int) -> str:
@@ -130,14 +130,14 @@ def grid(
                 continue
             best = members[0]
             mark = any(m["candidate_id"] == chosen for m in members)
-            tip = esc(
+            tip = attr(
                 f"{best['candidate_id']}: fitness {share(best['rank'])}; {len(members)} arrived in this cell"
             )
             stroke = (
                 'stroke="#D55E00" stroke-width="3"' if mark else 'stroke="currentColor" stroke-opacity=".5"'
             )
             parts.append(
-                f'<g data-go="c:{esc(best["candidate_id"])}" tabindex="0" role="button"><title>{tip}</title>'
+                f'<g data-go="c:{sent(best["candidate_id"])}" tabindex="0" role="button"><title>{tip}</title>'
                 f'<rect x="{x + 1}" y="{y + 1}" width="{size - 2}" height="{size - 2}" fill="{BLUE}" '
                 f'fill-opacity="{0.1 + 0.6 * best["rank"]:.2f}" {stroke}/>'
                 f'<text x="{x + size / 2}" y="{y + size / 2 + 4}" text-anchor="middle">{share(best["rank"])}</text></g>'
@@ -191,8 +191,8 @@ def tree(reader: Reader, chosen: str, best: str | None) -> str:
         dash = ' stroke-dasharray="2 2"' if c["status"] == DAMAGED else ""
         halo = f'<circle cx="{x:.0f}" cy="{y}" r="9" fill="#56B4E9" opacity=".5"/>' if node == chosen else ""
         marks.append(
-            f'{halo}<circle data-go="c:{esc(node)}" tabindex="0" role="button" aria-label="{esc(tip)}" cx="{x:.0f}" cy="{y}" r="{6 if c["new_best"] else 4.5}" '
-            f'fill="{BLUE if good else "var(--wb-page)"}" stroke="{BLUE}" stroke-width="{3 if c["new_best"] else 1.5}"{dash}><title>{esc(tip)}</title></circle>'
+            f'{halo}<circle data-go="c:{sent(node)}" tabindex="0" role="button" aria-label="{attr(tip)}" cx="{x:.0f}" cy="{y}" r="{6 if c["new_best"] else 4.5}" '
+            f'fill="{BLUE if good else "var(--wb-page)"}" stroke="{BLUE}" stroke-width="{3 if c["new_best"] else 1.5}"{dash}><title>{attr(tip)}</title></circle>'
         )
     looks = {"other": 'stroke="currentColor" opacity=".4"', "winning": f'stroke="{BLUE}" stroke-width="3"'}
     looks["mine"] = f'stroke="{REMOVED}" stroke-width="2"'
