@@ -52,7 +52,7 @@ def controls(view: PersonaMap) -> str:
         if colors
         else ""
     )
-    notes = [f"{len(view.points):,} conversations"]
+    notes = [f"{view.mapped:,} conversations"]
     if view.what != "fingerprints" and view.model == embedding.MODEL:
         notes.append("words hashed by the rehearsal embedding, a stand-in")
     if view.what == "policies":

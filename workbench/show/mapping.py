@@ -71,6 +71,7 @@ class PersonaMap(ipywidgets.VBox):
         self.layer = cloud.numbers(self.points)
         self.people = self.layer == cloud.LAYERS.index("humans")
         self.rows = np.zeros(len(self.points), dtype=bool)
+        self.mapped = len(self.points)  # conversations that have a place on the map
         self.layout_name, self.what, self.color_by = "pca", "fingerprints", "layer"
         self.wanted = self.layout_name, self.what
         self.said = self.opened = ""
@@ -149,6 +150,7 @@ class PersonaMap(ipywidgets.VBox):
         pad = 0.06 * np.maximum(high - low, 1e-6)
         low, high = low - pad, high + pad
         rows = np.flatnonzero(have)
+        self.mapped = len(rows)
         group, names = cloud.clusters(vectors, fit, have, self.vectors)
         with self.canvas.hold_sync():
             self.canvas.extent = [float(v) for v in (low[0], high[0], low[1], high[1])]
@@ -160,7 +162,7 @@ class PersonaMap(ipywidgets.VBox):
                 if name
             ]
             self.canvas.label = (
-                f"Map of {len(rows):,} conversations by {WHAT[self.what]}, {self.layout_name.upper()}"
+                f"Map of {self.mapped:,} conversations by {WHAT[self.what]}, {self.layout_name.upper()}"
             )
 
     def _paint(self) -> None:
