@@ -184,7 +184,7 @@ def test_an_empty_run_says_so_and_fills_when_it_is_written(tmp_path: Path) -> No
     with Search(tmp_path / "run", SMALL) as search:
         view = stepper(search)
         assert view.candidate_id is None
-        assert "no candidate yet" in view.top
+        assert "no candidate yet" in view.body
         search.step()
         view._refresh(jump=False)
         assert view.candidate_id == "0000"

@@ -248,7 +248,7 @@ class Stepper(View):
             said.append(f"In progress: {self.reader.writer} is writing it, and the view follows.")
         head += "".join(f'<p class="dim small">{esc(text)}</p>' for text in said if text)
         if not found:
-            return head + empty("This run has no candidate yet.")
+            return head
         return f"{head}<p>{esc(takeaway(self.reader))}</p>{timeline(self.reader)}"
 
     def _bar(self) -> str:
