@@ -13,7 +13,7 @@ SEED ?= 7
 GENERATIONS ?= 48
 JOBS ?= 2
 
-.PHONY: help setup demo lab test test-server test-formats test-ppol paper paper-rerun latex lint format clean
+.PHONY: help setup demo lab test test-server test-formats test-ppol paper paper-rerun latex pictures lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -57,6 +57,9 @@ latex: ## a PDF of all tables and figures from figures/ (Debian: texlive-latex-b
 	@command -v pdflatex > /dev/null || { echo "pdflatex is missing; on Debian and Ubuntu: apt-get install --no-install-recommends texlive-latex-base texlive-latex-recommended texlive-fonts-recommended"; exit 1; }
 	@cd figures && for i in 1 2; do pdflatex -interaction=nonstopmode -halt-on-error paper.tex > paper.out || { tail -20 paper.out; exit 1; }; done
 	@cd figures && rm -f paper.aux paper.log paper.lof paper.lot paper.out && echo "figures/paper.pdf"
+
+pictures: setup ## the README's pictures, of the run of `make demo`, in a headless Chromium
+	@WORKBENCH_RUN=$(abspath $(RUN)) WORKBENCH_SCREENSHOTS=$(abspath docs/img) $(BIN)/python -m pytest -q tests/test_notebooks.py -k pictures
 
 $(FORMATS)/.ready: pyproject.toml constraints-formats.txt
 	@test -x $(FORMATS)/bin/python || $(PY) -m venv $(FORMATS)

@@ -15,10 +15,12 @@ import pytest
 from foreign_runs import ppol_run
 from in_browser import Lab, browser_page, chromium, jupyterlab, theme
 
+from workbench.evolve.run import open_run
 from workbench.show.stepping import TABS
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 NAMES = sorted(p.name for p in NOTEBOOKS.glob("*.ipynb"))
+RUN = os.environ.get("WORKBENCH_RUN")  # what the README's pictures show (`make pictures`); else a small one
 SHOTS = os.environ.get("WORKBENCH_SCREENSHOTS")  # a folder: keep what the browser saw
 
 
@@ -191,7 +193,7 @@ def test_the_map_is_brushed_in_jupyterlab(page: Any, lab: Lab) -> None:
     assert int(side.locator("h4").inner_text().split()[0].replace(",", "")) > 20
     side.locator("[data-go^='open:']").first.click()
     side.locator(".turn.user").first.wait_for()
-    _shot(page, "map")
+    _shot(page, "map_brushed")
     marks = int(canvas.get_attribute("data-marks"))
     page.locator("input[type=range][data-go=until]").focus()
     page.keyboard.press("Home")
@@ -206,7 +208,6 @@ def test_hostile_text_does_not_run_in_jupyterlab(page: Any, lab: Lab, small: Pat
     import polars as pl
 
     from workbench.evolve import store
-    from workbench.evolve.run import open_run
 
     evil = (
         "<script>window.hacked=1</script><img src=x onerror='window.hacked=1'><svg onload='window.hacked=1'>"
@@ -278,6 +279,47 @@ def test_scores_are_drawn_in_jupyterlab(page: Any, lab: Lab) -> None:
         _shot(charts.nth(i), f"scores_{i}")
     theme(page, "JupyterLab Dark")
     _shot(charts.first, "scores_dark")
+
+
+def test_the_pictures_of_the_readme_show_one_run(page: Any, lab: Lab, small: Path) -> None:
+    run = open_run(RUN or small)
+    opened = f"import workbench as wb\nrun = wb.open_run({str(run.path)!r})"
+    page.set_viewport_size({"width": 1250, "height": 1100})
+    lab.cells(
+        page, "pictures.ipynb", opened, "wb.show.stepper(run)", "wb.show.scores(run)", "wb.show.map(run)"
+    )
+    outputs = page.locator(".jp-OutputArea-output")
+
+    view = outputs.filter(has=page.locator("table.diff")).first
+    view.scroll_into_view_if_needed()
+    view.locator("[data-go=first]").click()
+    view.locator("[data-go=back][aria-disabled=true]").wait_for()
+    bests = run.candidates.filter("new_best")["candidate_id"].to_list()
+    for best in bests[1:]:
+        view.locator("[data-go=best]").click()
+        view.locator(".wb-card h4").filter(has_text=best).wait_for()
+    assert run.run_id in view.inner_text()
+    _shot(view, "stepper")
+
+    chart = page.locator(".vega-embed").first
+    chart.locator("svg.marks").wait_for()
+    assert run.run_id in chart.inner_text()
+    _shot(chart.locator("svg.marks"), "scores")
+
+    view = outputs.filter(has=page.locator("canvas[data-marks]")).first
+    view.scroll_into_view_if_needed()
+    page.locator("select[name=layout]").select_option("umap")
+    canvas = page.locator("canvas[aria-label*=UMAP]")
+    canvas.wait_for(timeout=300_000)
+    box = canvas.bounding_box()
+    x, y, wide, high = box["x"], box["y"], box["width"], box["height"]
+    page.mouse.move(x + 0.55 * wide, y + 0.35 * high)
+    page.mouse.down()
+    page.mouse.move(x + 0.8 * wide, y + 0.6 * high, steps=5)
+    page.mouse.up()
+    view.get_by_text(re.compile(r"^[\d,]+ selected$")).wait_for()
+    assert run.run_id in view.inner_text()
+    _shot(view, "map")
 
 
 def test_a_damaged_run_and_one_of_another_format_open_in_jupyterlab(
