@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +46,16 @@ def test_every_finished_conversation_and_every_person_is_a_point(run: Run, view:
     assert search["generation"].min() == 0
     assert search["policy"].null_count() == 0
     assert search["axes"].list.len().max() > 0
+
+
+def test_a_damaged_file_is_told_and_the_rest_is_mapped(run: Run, view: PersonaMap, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "damaged")
+    file = tmp_path / "damaged" / "candidates" / "0001" / "episodes.parquet"
+    file.write_bytes(file.read_bytes()[:-40])
+    damaged = wb.show.map(wb.open_run(tmp_path / "damaged"))
+    assert "0001/episodes.parquet is cut off" in damaged.controls.top
+    assert 0 < len(damaged.points) < len(view.points)
+    assert "Damaged" not in view.controls.top
 
 
 def test_a_brush_selects_rows_that_come_back_as_a_frame(view: PersonaMap) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import polars as pl
 
-from workbench.disk import writing
+from workbench.disk import replacing, writing
 from workbench.errors import WorkbenchError
 from workbench.evolve.settings import MAY_CHANGE
 from workbench.llm.client import Reply
@@ -38,10 +38,8 @@ NOT_HASHED = ("lock", "ledger.jsonl", "replies.sqlite", ".tmp-")
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write JSON so that a reader sees the old file or the new one, never a part."""
-    part = path.with_name(f".tmp-{path.name}")
-    with writing(path):
+    with writing(path), replacing(path) as part:
         part.write_text(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-        part.replace(path)
 
 
 def read_json(path: Path) -> dict[str, Any]:

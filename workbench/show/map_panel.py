@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from workbench.evolve.damage import told
 from workbench.show import cloud, embedding
 from workbench.show.cloud import LOOKS
 from workbench.show.markup import button, check, code, empty, esc, link, select, table
@@ -61,7 +60,7 @@ def controls(view: PersonaMap) -> str:
         notes.append(
             "people's words are not shipped, so they are not on this map: WORKBENCH_TRACES names their folder"
         )
-    notes += [text for text in (view.run.lacks, told(view.run.damage)) if text]
+    notes += [text for text in (view.run.lacks, view.damage) if text]
     layout, what = view.wanted
     said = (
         f'<div class="bar" role="status">{esc(view.said)} {button("halt", "Stop")}</div>' if view.said else ""

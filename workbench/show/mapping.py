@@ -13,6 +13,7 @@ import polars as pl
 import traitlets
 
 from workbench.errors import WorkbenchError
+from workbench.evolve.damage import told
 from workbench.evolve.run import Run
 from workbench.llm import loop
 from workbench.measure import FEATURES
@@ -71,6 +72,7 @@ class PersonaMap(ipywidgets.VBox):
         self.layer = cloud.numbers(self.points)
         self.people = self.layer == cloud.LAYERS.index("humans")
         self.rows = np.zeros(len(self.points), dtype=bool)
+        self.damage = told(run.damage)  # as the points, of the moment in which the map was opened
         self.mapped = len(self.points)  # conversations that have a place on the map
         self.layout_name, self.what, self.color_by = "pca", "fingerprints", "layer"
         self.wanted = self.layout_name, self.what
